@@ -1,0 +1,33 @@
+"""Landmark GANs as LightningModules: ``from lightning_gans import DCGAN``.
+
+Importing this package imports nothing else: torch and a model's file are imported when a name is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lightning_gans.registry import find_class, list_models
+
+if TYPE_CHECKING:
+    from lightning_gans.core.loading import load as load
+    from lightning_gans.models.dcgan import DCGAN as DCGAN
+    from lightning_gans.models.gan import GAN as GAN
+
+__version__ = "0.1.0"
+__all__ = ["list_models", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":
+        from lightning_gans.core.loading import load
+
+        return load
+    found = find_class(name) if name[:1].isupper() else None
+    if found is None:
+        raise AttributeError(f"module 'lightning_gans' has no attribute '{name}'")
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
