@@ -1,0 +1,209 @@
+"""The base of data modules whose set fits in memory: one uint8 tensor, a whole batch gathered at once.
+
+Batches stay uint8 until they are on the device; the model's ``normalize_batch`` brings them to [-1, 1] there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningDataModule, Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules._sampler import PositionSampler
+from lightning_gans.batch import Batch
+
+__all__ = ["ImageDataModule", "ImageDataset", "zero_pad"]
+
+
+class ImageDataset(Dataset[Batch]):
+    """Images and labels in memory, fetched a batch at a time; give a DataLoader of it an identity ``collate_fn``.
+
+    Args:
+        images: uint8 (n, C, H, W).
+        labels: int64 (n,).
+        flip: the data set has 2n items, of which n .. 2n-1 are the images mirrored; a batch then says which rows are to
+            be mirrored in "flip" (bool), and whoever has it on the device does it.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, *, flip: bool = False) -> None:
+        self.images = images
+        self.labels = labels
+        self.flip = flip
+
+    def __len__(self) -> int:
+        return len(self.images) * (2 if self.flip else 1)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        rows = torch.tensor(indices)
+        if not self.flip:
+            return {"images": self.images[rows], "labels": self.labels[rows]}
+        mirrored = rows >= len(self.images)
+        rows = rows % len(self.images)
+        return {"images": self.images[rows], "labels": self.labels[rows], "flip": mirrored}
+
+    def __getitem__(self, index: int) -> Batch:
+        return {key: value[0] for key, value in self.__getitems__([index]).items()}
+
+
+class ImageDataModule(LightningDataModule):
+    """A small set of images kept in memory, in an order that two processes, workers or a resume do not change.
+
+    A batch is {"images": uint8 (N, C, H, W), "labels": int64 (N,)} with N = ``batch_size`` times the ``parts`` of the
+    LightningModule that is trained (1 if it has no such attribute).
+
+    A data set sets ``classes`` and ``min_size`` (pixels) and writes ``load``, and ``prepare_data`` if it is downloaded.
+
+    Args:
+        root: folder of the data; default ``$LIGHTNING_GANS_DATA``, else ``~/.cache/lightning-gans/data``.
+        size: height and width in pixels, or "HxW".
+        channels: of the images; "auto" = as the set has them (1 = grey); grey becomes 3 equal channels, or 4 with an
+            opaque alpha.
+        flip: mirror images left to right with probability 1/2, drawn anew in every epoch.
+        batch_size: images per discriminator turn and process.
+        num_workers: processes that gather batches; 0 is fastest for a set in memory.
+        download: fetch what is missing.
+        seed: of the order and the flips, in 0 .. 2**32 - 1.
+
+    Attributes:
+        image_shape: (C, H, W) of a batch's images.
+        num_classes: how many classes labels tell apart.
+        class_names: their names, in the order of labels.
+        tags: None: these sets have none.
+        train_dataset: ``ImageDataset``, after ``setup``.
+        test_dataset: ``ImageDataset``, after ``setup``; never mirrored.
+
+    Raises:
+        ValueError: an option outside what is allowed.
+    """
+
+    classes: tuple[str, ...]
+    min_size: int
+    tags: list[str] | None = None
+    train_dataset: ImageDataset
+    test_dataset: ImageDataset
+
+    def __init__(
+        self,
+        *,
+        root: str | Path | None = None,
+        size: int | str = 32,
+        channels: Literal["auto", 1, 3, 4] = "auto",
+        flip: bool = False,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        download: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if channels not in ("auto", 1, 3, 4):
+            raise ValueError(f"channels {channels!r}; allowed: 'auto', 1, 3, 4")
+        for name, value, low in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0), ("seed", seed, 0)):
+            if value < low:
+                raise ValueError(f"{name} {value}; allowed: {low} or more")
+        if seed >= 2**32:
+            raise ValueError(f"seed {seed}; allowed: 0 to {2**32 - 1}")
+        self.root = Path(root or os.environ.get("LIGHTNING_GANS_DATA") or "~/.cache/lightning-gans/data").expanduser()
+        self.image_shape = (1 if channels == "auto" else channels, *_parse_size(size, self.min_size))
+        self.class_names = list(self.classes)
+        self.num_classes = len(self.classes)
+        self.flip = flip
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.download = download
+        self.seed = seed
+
+    def load(self, train: bool) -> tuple[Tensor, Tensor]:
+        """Read one split.
+
+        Returns:
+            Grey images uint8 (n, 1, H, W), H and W those of ``image_shape``; labels int64 (n,).
+        """
+        raise NotImplementedError
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read both splits into memory, once."""
+        if hasattr(self, "test_dataset"):
+            return
+        for train in (True, False):
+            images, labels = self.load(train)
+            images = _set_channels(images, self.image_shape[0]).contiguous()
+            if train:
+                self.train_dataset = ImageDataset(images, labels, flip=self.flip)
+            else:
+                self.test_dataset = ImageDataset(images, labels)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training batches; its ``sampler.batch(t)`` tells the indices of batch t of the training."""
+        trainer = self.trainer
+        parts = 1 if trainer is None else getattr(trainer.lightning_module, "parts", 1)
+        sampler = PositionSampler(
+            self.train_dataset,
+            len(self.train_dataset.images),
+            self.batch_size * parts,
+            flip=self.flip,
+            seed=self.seed,
+            world=1 if trainer is None else trainer.world_size,
+            rank=0 if trainer is None else trainer.global_rank,
+            position=None if trainer is None else lambda: _batches_done(trainer),
+        )
+        return DataLoader(
+            self.train_dataset,
+            batch_size=sampler.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=_identity,
+            pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
+            drop_last=True,
+            generator=torch.Generator(),  # its own: otherwise each epoch draws from the global one
+            persistent_workers=self.num_workers > 0,
+        )
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Mirror the rows that "flip" marks, on the device, and remove the mark."""
+        if not isinstance(batch, dict) or "flip" not in batch:
+            return batch
+        batch = dict(batch)
+        mirrored = batch.pop("flip")[:, None, None, None]  # (N,) -> (N, 1, 1, 1)
+        batch["images"] = torch.where(mirrored, batch["images"].flip(-1), batch["images"])
+        return batch
+
+
+def zero_pad(images: Tensor, height: int, width: int) -> Tensor:
+    """Black borders around images (n, C, h, w) to (n, C, height, width); an odd pixel goes to the right and bottom."""
+    rows, columns = height - images.shape[-2], width - images.shape[-1]
+    return F.pad(images, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+
+
+def _parse_size(size: int | str, least: int) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", str(size))
+    if match is None:
+        raise ValueError(f"size {size!r}; allowed: a number of pixels, or 'HxW'")
+    height = int(match[1])
+    width = int(match[2] or height)
+    if min(height, width) < least:
+        raise ValueError(f"size {size}; allowed: {least} or more")
+    return height, width
+
+
+def _set_channels(grey: Tensor, channels: int) -> Tensor:
+    """Grey uint8 (n, 1, H, W) to (n, channels, H, W); the fourth channel is an opaque alpha."""
+    if channels == 4:
+        return torch.cat([grey.expand(-1, 3, -1, -1), torch.full_like(grey, 255)], dim=1)
+    return grey.expand(-1, channels, -1, -1)
+
+
+def _batches_done(trainer: Trainer) -> int:
+    """Batches finished since the start of training. Lightning saves the count, exact in mid-epoch and in any hook."""
+    total: Any = trainer.fit_loop.epoch_loop.batch_progress.total
+    return int(total.processed)
+
+
+def _identity(batch: Any) -> Any:
+    return batch
