@@ -11,7 +11,16 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-__all__ = ["Batch", "ImageBatch", "PairedBatch", "TaggedBatch", "UnpairedBatch", "normalize_batch", "to_float", "to_uint8"]
+__all__ = [
+    "Batch",
+    "ImageBatch",
+    "PairedBatch",
+    "TaggedBatch",
+    "UnpairedBatch",
+    "normalize_batch",
+    "to_float",
+    "to_uint8",
+]
 
 Batch = dict[str, Tensor]
 IMAGE_KEYS = ("images", "source", "target", "a", "b")
@@ -89,7 +98,9 @@ def _name(batch: Any) -> Batch:
         return {"images": batch}
     if isinstance(batch, dict):
         if not any(key in batch for key in IMAGE_KEYS):
-            raise TypeError(f"a batch with keys {sorted(map(str, batch))}; allowed: one of {', '.join(IMAGE_KEYS)} among them")
+            raise TypeError(
+                f"a batch with keys {sorted(map(str, batch))}; allowed: one of {', '.join(IMAGE_KEYS)} among them"
+            )
         return {key: value for key, value in batch.items() if isinstance(value, Tensor)}
     if isinstance(batch, (tuple, list)) and batch and all(isinstance(item, Tensor) for item in batch[:2]):
         images = batch[0]
@@ -106,7 +117,9 @@ def _name(batch: Any) -> Batch:
             f"a batch whose second item is {second.dtype} of shape {tuple(second.shape)}; "
             "allowed: labels (N,) of integers, tags (N, T), or images (N, C, H, W)"
         )
-    raise TypeError(f"a batch of type {type(batch).__name__}; allowed: a tensor, (images, labels), or a dictionary with 'images'")
+    raise TypeError(
+        f"a batch of type {type(batch).__name__}; allowed: a tensor, (images, labels), or a dictionary with 'images'"
+    )
 
 
 def _normalize_images(images: Tensor, key: str, *, check: bool, first: bool) -> Tensor:
@@ -121,5 +134,7 @@ def _normalize_images(images: Tensor, key: str, *, check: bool, first: bool) -> 
         if not (low >= -1.0 - 1e-4 and high <= 1.0 + 1e-4):  # also true for NaN
             raise ValueError(f"{key} in [{low:.4g}, {high:.4g}]; allowed: float in [-1, 1], or uint8 in [0, 255]")
         if first and low >= 0.0:
-            warnings.warn(f"{key} in [{low:.4g}, {high:.4g}] looks like [0, 1]; models expect [-1, 1]: 2 * x - 1", stacklevel=2)
+            warnings.warn(
+                f"{key} in [{low:.4g}, {high:.4g}] looks like [0, 1]; models expect [-1, 1]: 2 * x - 1", stacklevel=2
+            )
     return images.float()

@@ -1,1 +1,1 @@
-"""."""
+"""Blocks that know nothing of GANs."""

@@ -1,0 +1,90 @@
+"""What happens around training: checks, the seed, compilation, and what a checkpoint holds beyond tensors."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
+from torch import nn
+
+from lightning_gans.core import resume
+from lightning_gans.core.options import EngineOptions
+from lightning_gans.core.processes import average_batch_norm, gather_objects
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle(EngineOptions):
+    """Lightning's hooks around training, and the counters that a checkpoint carries."""
+
+    @property
+    def players(self) -> dict[str, nn.Module]:
+        """The networks that move, in the order of the optimisers."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def setup(self, stage: str) -> None:
+        """Refuse what the engine cannot do right.
+
+        Raises:
+            ValueError: a strategy other than one device or DDP, or a precision that casts the whole module.
+        """
+        if stage != "fit":
+            return
+        strategy, precision = self.trainer.strategy, str(self.trainer.precision)
+        if not isinstance(strategy, (SingleDeviceStrategy, DDPStrategy)):
+            raise ValueError(f"strategy {type(strategy).__name__}; allowed: a single device, or ddp")
+        if precision not in ("32-true", "bf16-mixed", "16-mixed"):
+            raise ValueError(f"precision '{precision}'; allowed: 32-true, bf16-mixed, 16-mixed")
+
+    def on_fit_start(self) -> None:
+        """Choose the seed of a new run, fix the length of its schedule, compile."""
+        if self.seed is None:
+            self.seed = self.trainer.strategy.broadcast(torch.initial_seed() % 2**62)
+        self.fix_decay(self.trainer)
+        self._first_batch, self._warned_short, self._cached_averagers = True, False, None
+        if self.compile_networks:
+            # Kept outside the module registry: state_dict keys stay as they are and penalties use the eager network.
+            self._compiled = {player: torch.compile(network) for player, network in self.players.items()}
+
+    def on_train_start(self) -> None:
+        """Take up the random state of the run that is resumed: nothing random happens between here and the first step."""
+        if self._resumed is None:
+            return
+        states, self._resumed = self._resumed, None
+        if self.global_rank < len(states):
+            resume.restore_random_state(states[self.global_rank])
+        loaders = self.trainer.fit_loop._combined_loader
+        for loader in [] if loaders is None else loaders.flattened:
+            if not getattr(getattr(loader, "sampler", None), "resumable", False) and not hasattr(
+                loader, "load_state_dict"
+            ):
+                warnings.warn(
+                    "the order of this DataLoader is not restored: the resumed run sees other batches than one that was never "
+                    "stopped (the data modules of this project restore it)",
+                    stacklevel=2,
+                )
+
+    def on_fit_end(self) -> None:
+        """Drop the compiled copies."""
+        self._compiled = {}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what training depends on and no tensor holds. All processes take part."""
+        average_batch_norm(self)
+        checkpoint["adversarial"] = {
+            "seed": self.seed,
+            "iterations": self.iterations,
+            "images_seen": self.images_seen,
+            "initialized": self.initialized,
+            "decay_end": self.decay_end,
+            "random": gather_objects(resume.random_state()),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the counters; the random state waits for `on_train_start`."""
+        state = checkpoint["adversarial"]
+        self.seed, self.iterations, self.images_seen = state["seed"], state["iterations"], state["images_seen"]
+        self.initialized, self.decay_end = state["initialized"], state["decay_end"]
+        self._resumed = state["random"]

@@ -1,0 +1,67 @@
+"""Checkpoints back to models, whatever model they hold."""
+
+from __future__ import annotations
+
+import pickle
+from os import PathLike
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from lightning_gans.core.adversarial import AdversarialModule
+from lightning_gans.core.latent import LatentModule
+from lightning_gans.registry import import_model, list_models, nearest
+
+__all__ = ["load", "read_checkpoint"]
+
+
+def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
+    """A checkpoint's contents on CPU, read with ``weights_only=True``.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a checkpoint, or not one of this project; one line that says which.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"no checkpoint at '{path}'")
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"'{path}' is not a readable checkpoint: {reason[:120]}") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint or "adversarial" not in checkpoint:
+        raise ValueError(f"'{path}' is not a checkpoint of lightning-gans")
+    name = checkpoint.get("hyper_parameters", {}).get("model_name")
+    if name not in list_models():
+        raise ValueError(f"'{path}' holds " + nearest(str(name), list_models(), "model"))
+    return cast(dict[str, Any], checkpoint)
+
+
+def load(path: str | PathLike[str], bn: str = "standing") -> AdversarialModule:
+    """The model of a checkpoint, whatever it is, on CPU and in evaluation mode.
+
+    Args:
+        path: a checkpoint written while training.
+        bn: batch-norm statistics that sampling will use, "standing" (re-estimated) or "running".
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a checkpoint of this project, or an unknown `bn`.
+    """
+    if bn not in ("standing", "running"):
+        raise ValueError(f"bn '{bn}'; allowed: standing, running")
+    checkpoint = read_checkpoint(path)
+    hparams = checkpoint["hyper_parameters"]
+    model: AdversarialModule = import_model(hparams["model_name"])(**hparams)
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise ValueError(
+            f"'{path}' does not fit {type(model).__name__}: {str(error).splitlines()[-1].strip()}"
+        ) from error
+    model.on_load_checkpoint(checkpoint)
+    if isinstance(model, LatentModule):
+        model.batch_norm = bn
+    return model.eval()

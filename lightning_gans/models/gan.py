@@ -1,0 +1,140 @@
+"""GAN: a generator and a discriminator, two fully connected networks, play against each other.
+
+Paper: Generative Adversarial Nets, Goodfellow et al. 2014, arXiv:1406.2661. Code: goodfeli/adversarial (Pylearn2).
+
+Where we differ: the code steps both players at once on one mini-batch; here the discriminator moves first, as the paper's
+algorithm 1 has it. Its networks work on pixels in [0, 1]; ours convert at their ends. The output bias starts from the first
+batch's pixel means, with half a count added, where the code takes the whole set's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_gans.batch import Batch
+from lightning_gans.core.adversarial import Terms
+from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.noise import Draw
+from lightning_gans.layers.initialize import uniform_init
+from lightning_gans.layers.maxout import Maxout
+from lightning_gans.losses import non_saturating_discriminator, non_saturating_generator
+from lightning_gans.schedules import exponential, ramp
+
+__all__ = ["GAN"]
+
+LR_RATE, LR_FLOOR = 1.000004, 1e-6
+MOMENTUM, MOMENTUM_ITERATIONS = (0.5, 0.7), 125_000  # 250 epochs of 50,000 images in batches of 100
+
+
+class Generator(nn.Module):
+    """Two ReLU layers and a sigmoid: (N, latent_dim) -> (N, C, H, W)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int, units: int) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.hidden = nn.Sequential(
+            nn.Linear(latent_dim, units), nn.ReLU(inplace=True), nn.Linear(units, units), nn.ReLU(inplace=True)
+        )
+        self.pixels = nn.Linear(units, math.prod(image_shape))
+        uniform_init(self, 0.05)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(N, latent_dim) -> (N, C, H, W) in [-1, 1]."""
+        probabilities = torch.sigmoid(self.pixels(self.hidden(latents)))
+        return (2.0 * probabilities - 1.0).view(-1, *self.image_shape)  # (N, C * H * W) -> (N, C, H, W)
+
+
+class Discriminator(nn.Module):
+    """Two maxout layers with dropout: (N, C, H, W) -> (N,)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], units: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(0.2),
+            Maxout(math.prod(image_shape), units, pieces=5),
+            nn.Dropout(0.5),
+            Maxout(units, units, pieces=5),
+            nn.Dropout(0.5),
+            nn.Linear(units, 1),
+        )
+        uniform_init(self, 0.005)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> logits (N,)."""
+        pixels = (images.flatten(1) + 1.0) / 2.0  # (N, C * H * W) in [0, 1]
+        logits: Tensor = self.layers(pixels).flatten()  # (N, 1) -> (N,)
+        return logits
+
+
+class GAN(LatentModule):
+    """The original, fully connected GAN (arXiv:1406.2661), with the settings of its MNIST experiment."""
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_dim: int = 100,
+        generator_channels: int = 1200,
+        discriminator_channels: int = 240,
+        lr: float = 0.1,
+        discriminator_lr: float | None = None,
+        **engine: Any,
+    ) -> None:
+        """Build both networks.
+
+        Args:
+            image_shape: (C, H, W), any.
+            latent_dim: size of the noise, uniform with unit variance.
+            generator_channels: units of each hidden layer of the generator (8000 in the TFD and CIFAR-10 experiments).
+            discriminator_channels: maxout units of each hidden layer (1200 for TFD, 1600 for CIFAR-10).
+            lr: learning rate of stochastic gradient descent; divided by 1.000004 after each iteration, floor 1e-6, while
+                momentum grows from 0.5 to 0.7 over 125,000 iterations (250 epochs).
+            discriminator_lr: the discriminator's; None = lr.
+            **engine: options of the engine.
+        """
+        super().__init__(**engine)
+        channels, height, width = image_shape
+        self.image_shape, self.latent_dim = (channels, height, width), latent_dim
+        self.lr, self.discriminator_lr = lr, discriminator_lr
+        self.set_players(
+            Generator(self.image_shape, latent_dim, generator_channels),
+            Discriminator(self.image_shape, discriminator_channels),
+        )
+
+    def latents(self, n: int, source: Draw) -> Tensor:
+        """Uniform on [-sqrt(3), sqrt(3)]: unit variance."""
+        return math.sqrt(3.0) * source((n, self.latent_dim), "uniform")
+
+    def discriminator_loss(self, batch: Batch) -> Terms:
+        """Half of -log D(x) - log(1 - D(G(z))), as the code weighs it."""
+        real_logits, fake_logits = self.discriminate(batch["images"]), self.discriminate(self.fakes(batch).images)
+        self.record("real_logits", real_logits)
+        self.record("fake_logits", fake_logits)
+        terms = non_saturating_discriminator(real_logits, fake_logits)
+        return {"real": 0.5 * terms.real, "fake": 0.5 * terms.fake}
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        """-log D(G(z)); the critic's dropout stays on, as in the code."""
+        return {"adversarial": non_saturating_generator(self.discriminate(self.fakes(batch).images))}
+
+    def initialize(self, batch: Batch) -> None:
+        """Start the output bias at the data's pixel means: the logit of (sum + 1/2) / (N + 1)."""
+        pixels = (batch["images"].flatten(1) + 1.0) / 2.0  # (N, C * H * W) in [0, 1]
+        means = (pixels.sum(dim=0) + 0.5) / (len(pixels) + 1)
+        self.generator.get_parameter("pixels.bias").copy_(torch.logit(means))
+
+    def configure_optimizers(self) -> Any:
+        """Stochastic gradient descent with momentum for both."""
+        return [
+            torch.optim.SGD(network.parameters(), lr=self.learning_rate(player), momentum=MOMENTUM[0])
+            for player, network in self.players.items()
+        ]
+
+    def optimizer_settings(self, player: str, group: dict[str, Any]) -> dict[str, Any]:
+        """The paper's decay of the rate and growth of momentum, times the engine's schedule."""
+        lr = group["initial_lr"] * exponential(self.iterations, rate=LR_RATE, floor=LR_FLOOR / group["initial_lr"])
+        momentum = ramp(self.iterations, first=MOMENTUM[0], last=MOMENTUM[1], iterations=MOMENTUM_ITERATIONS)
+        return {"lr": lr * self.lr_factor(), "momentum": momentum}

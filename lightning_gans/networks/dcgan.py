@@ -1,0 +1,230 @@
+"""The networks of DCGAN (Radford et al. 2015, arXiv:1511.06434) in their three published forms.
+
+torch: the Torch and PyTorch releases, 4x4 kernels (soumith/dcgan.torch, pytorch/examples).
+paper: figure 1 and the Theano release, 5x5 kernels (Newmu/dcgan_code).
+mnist: the Theano release's 28x28 net, conditional when the number of classes is given.
+
+Images enter and leave in [-1, 1]; latents are (N, latent_dim); the critic returns logits (N,).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_gans.layers.initialize import normal_init
+
+__all__ = [
+    "MNISTDiscriminator",
+    "MNISTGenerator",
+    "PaperDiscriminator",
+    "PaperGenerator",
+    "TorchDiscriminator",
+    "TorchGenerator",
+    "check_image_shape",
+]
+
+# The Theano release adds 1e-8 to the variance, PyTorch's default is 1e-5.
+PAPER_NORM: dict[str, Any] = {"eps": 1e-8}
+
+
+def check_image_shape(image_shape: tuple[int, int, int]) -> int:
+    """The side of a square image that halvings take to 4x4.
+
+    Raises:
+        ValueError: not square, or not a power of two from 16 up; names the nearest sizes that are.
+    """
+    _, height, width = image_shape
+    side = max(height, width)
+    if height != width or side < 16 or side & (side - 1):
+        below, above = max(1 << (side.bit_length() - 1), 16), max(1 << side.bit_length(), 16)
+        nearest = f"{below}" if below == above or below == side == height == width else f"{below} or {above}"
+        raise ValueError(f"images of {height}x{width}; allowed: square, a power of two from 16 up (nearest: {nearest})")
+    return side
+
+
+def _widths(image_shape: tuple[int, int, int], channels: int) -> list[int]:
+    """Channels at 4x4, 8x8, ... up to half the image's side: halving down to `channels`."""
+    side = check_image_shape(image_shape)
+    return [channels * (side // 8) >> i for i in range(side.bit_length() - 3)]
+
+
+class TorchGenerator(nn.Module):
+    """4x4 transposed convolutions, from 1x1 to the image: (N, latent_dim) -> (N, C, S, S)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int = 100, channels: int = 64) -> None:
+        super().__init__()
+        widths = _widths(image_shape, channels)
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(latent_dim, widths[0], 4, 1, 0, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        ]
+        for inside, outside in pairwise(widths):
+            layers += [
+                nn.ConvTranspose2d(inside, outside, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(outside),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [nn.ConvTranspose2d(widths[-1], image_shape[0], 4, 2, 1, bias=False), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        normal_init(self)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(N, latent_dim) -> (N, C, S, S) in [-1, 1]."""
+        images: Tensor = self.layers(latents[:, :, None, None])  # (N, latent_dim, 1, 1)
+        return images
+
+
+class TorchDiscriminator(nn.Module):
+    """4x4 convolutions, from the image to 1x1: (N, C, S, S) -> (N,)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], channels: int = 64) -> None:
+        super().__init__()
+        widths = _widths(image_shape, channels)[::-1]
+        layers: list[nn.Module] = [
+            nn.Conv2d(image_shape[0], widths[0], 4, 2, 1, bias=False),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for inside, outside in pairwise(widths):
+            layers += [
+                nn.Conv2d(inside, outside, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(outside),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        layers += [nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False)]
+        self.layers = nn.Sequential(*layers)
+        normal_init(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, S, S) -> logits (N,)."""
+        logits: Tensor = self.layers(images).flatten()  # (N, 1, 1, 1) -> (N,)
+        return logits
+
+
+class PaperGenerator(nn.Module):
+    """A dense layer to 4x4, then 5x5 transposed convolutions: (N, latent_dim) -> (N, C, S, S)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int = 100, channels: int = 128) -> None:
+        super().__init__()
+        widths = _widths(image_shape, channels)
+        self.dense = nn.Linear(latent_dim, widths[0] * 16, bias=False)
+        layers: list[nn.Module] = [nn.BatchNorm2d(widths[0], **PAPER_NORM), nn.ReLU(inplace=True)]
+        for inside, outside in pairwise(widths):
+            layers += [_up5(inside, outside), nn.BatchNorm2d(outside, **PAPER_NORM), nn.ReLU(inplace=True)]
+        layers += [_up5(widths[-1], image_shape[0]), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        normal_init(self)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(N, latent_dim) -> (N, C, S, S) in [-1, 1]."""
+        images: Tensor = self.layers(self.dense(latents).unflatten(1, (-1, 4, 4)))  # (N, 16 * W) -> (N, W, 4, 4)
+        return images
+
+
+class PaperDiscriminator(nn.Module):
+    """5x5 convolutions to 4x4, then a dense layer: (N, C, S, S) -> (N,)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], channels: int = 128) -> None:
+        super().__init__()
+        widths = _widths(image_shape, channels)[::-1]
+        layers: list[nn.Module] = [_down5(image_shape[0], widths[0]), nn.LeakyReLU(0.2, inplace=True)]
+        for inside, outside in pairwise(widths):
+            layers += [_down5(inside, outside), nn.BatchNorm2d(outside, **PAPER_NORM), nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.Sequential(*layers)
+        self.dense = nn.Linear(widths[-1] * 16, 1, bias=False)
+        normal_init(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, S, S) -> logits (N,)."""
+        logits: Tensor = self.dense(self.layers(images).flatten(1)).flatten()  # (N, W, 4, 4) -> (N, 16 * W) -> (N,)
+        return logits
+
+
+class MNISTGenerator(nn.Module):
+    """28x28, the class joined to every layer's input; without classes the same net unconditionally.
+
+    Batch norm without gains and offsets, no biases, sigmoid output (here scaled to [-1, 1]).
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        latent_dim: int = 100,
+        channels: int = 64,
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = k = num_classes or 0
+        self.hidden = nn.Linear(latent_dim + k, channels * 16, bias=False)
+        self.hidden_norm = nn.BatchNorm1d(channels * 16, affine=False, **PAPER_NORM)
+        self.spread = nn.Linear(channels * 16 + k, channels * 2 * 49, bias=False)
+        self.spread_norm = nn.BatchNorm2d(channels * 2, affine=False, **PAPER_NORM)
+        self.up = _up5(channels * 2 + k, channels)
+        self.up_norm = nn.BatchNorm2d(channels, affine=False, **PAPER_NORM)
+        self.image = _up5(channels + k, image_shape[0])
+        normal_init(self)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, latent_dim), labels (N,) -> (N, C, 28, 28) in [-1, 1]."""
+        join = _Joiner(labels, self.num_classes)
+        features = torch.relu(self.hidden_norm(self.hidden(join(latents))))
+        features = self.spread(join(features)).unflatten(1, (-1, 7, 7))  # (N, 49 * W) -> (N, W, 7, 7)
+        features = torch.relu(self.spread_norm(features))
+        features = torch.relu(self.up_norm(self.up(join(features))))  # (N, W / 2, 14, 14)
+        return 2.0 * torch.sigmoid(self.image(join(features))) - 1.0
+
+
+class MNISTDiscriminator(nn.Module):
+    """28x28, the class joined to every layer's input: (N, C, 28, 28) -> (N,); sees pixels in [0, 1]."""
+
+    def __init__(self, image_shape: tuple[int, int, int], channels: int = 64, num_classes: int | None = None) -> None:
+        super().__init__()
+        self.num_classes = k = num_classes or 0
+        self.first = _down5(image_shape[0] + k, channels)
+        self.second = _down5(channels + k, channels * 2)
+        self.second_norm = nn.BatchNorm2d(channels * 2, affine=False, **PAPER_NORM)
+        self.hidden = nn.Linear(channels * 2 * 49 + k, channels * 16, bias=False)
+        self.hidden_norm = nn.BatchNorm1d(channels * 16, affine=False, **PAPER_NORM)
+        self.head = nn.Linear(channels * 16 + k, 1, bias=False)
+        normal_init(self)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, 28, 28), labels (N,) -> logits (N,)."""
+        join = _Joiner(labels, self.num_classes)
+        features = F.leaky_relu(self.first(join((images + 1.0) / 2.0)), 0.2)  # (N, W, 14, 14)
+        features = F.leaky_relu(self.second_norm(self.second(join(features))), 0.2)  # (N, 2 * W, 7, 7)
+        features = F.leaky_relu(self.hidden_norm(self.hidden(join(features.flatten(1)))), 0.2)
+        logits: Tensor = self.head(join(features)).flatten()  # (N, 1) -> (N,)
+        return logits
+
+
+class _Joiner:
+    """Joins one-hot labels to features: as further columns, or as constant maps."""
+
+    def __init__(self, labels: Tensor | None, num_classes: int) -> None:
+        if (labels is None) != (num_classes == 0):
+            raise ValueError(
+                f"labels {'missing' if labels is None else 'given'} for a network of {num_classes or 'no'} classes"
+            )
+        self.one_hot = None if labels is None else F.one_hot(labels, num_classes)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        if self.one_hot is None:
+            return features
+        joined = self.one_hot.to(features.dtype)  # (N, K)
+        if features.dim() == 4:
+            joined = joined[:, :, None, None].expand(-1, -1, *features.shape[2:])  # (N, K, H, W)
+        return torch.cat([features, joined], dim=1)
+
+
+def _up5(inside: int, outside: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(inside, outside, 5, 2, 2, output_padding=1, bias=False)
+
+
+def _down5(inside: int, outside: int) -> nn.Conv2d:
+    return nn.Conv2d(inside, outside, 5, 2, 2, bias=False)

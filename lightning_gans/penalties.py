@@ -1,0 +1,53 @@
+"""Gradient penalties: functions of a critic callable, computed in 32-bit outside autocast.
+
+A penalty needs a second derivative: half precision overflows there, and a compiled critic has none, so hand over the
+plain, eager network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["gradient_norms", "gradient_penalty"]
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def gradient_norms(critic: Critic, points: Tensor) -> Tensor:
+    """Norm of the critic's input gradient at each point, differentiable with respect to the critic's parameters.
+
+    Args:
+        critic: (N, C, H, W) -> logits with N in front. Row i may depend on point i only (no batch norm).
+        points: (N, C, H, W).
+
+    Returns:
+        (N,) float32, the norm over all dimensions but the first.
+    """
+    with torch.autocast(points.device.type, enabled=False):
+        points = points.detach().float().requires_grad_(True)
+        (gradients,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
+        # The square root has an infinite slope at 0; the tiny constant keeps a constant critic from giving NaN.
+        return (gradients.flatten(1).square().sum(dim=1) + 1e-12).sqrt()  # (N,)
+
+
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, epsilon: Tensor, *, target: float = 1.0) -> Tensor:
+    """Mean of (||grad f|| - target)^2 on the lines between real and fake images, without its weight.
+
+    Gulrajani et al. 2017 (arXiv:1704.00028), algorithm 1.
+
+    Args:
+        critic: see `gradient_norms`.
+        real: (N, C, H, W).
+        fake: (N, C, H, W); no gradient flows into it.
+        epsilon: (N,), uniform in [0, 1): one number a sample, the share of the real image.
+        target: the wanted norm.
+
+    Returns:
+        A float32 scalar.
+    """
+    share = epsilon.float().view(-1, *[1] * (real.dim() - 1))  # (N, 1, 1, 1)
+    points = share * real.detach().float() + (1.0 - share) * fake.detach().float()
+    return (gradient_norms(critic, points) - target).square().mean()

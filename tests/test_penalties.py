@@ -1,0 +1,64 @@
+"""The gradient penalty against critics whose gradient is known by hand."""
+
+import pytest
+import torch
+
+from lightning_gans.penalties import gradient_norms, gradient_penalty
+
+
+def linear_critic(norm: float, shape: tuple[int, int, int]) -> torch.Tensor:
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return weight * (norm / weight.norm())
+
+
+@pytest.mark.parametrize(("norm", "expected"), [(3.0, 4.0), (1.0, 0.0), (0.25, 0.5625)])
+def test_linear_critic(norm: float, expected: float) -> None:
+    weight = linear_critic(norm, (3, 4, 5))
+    real, fake = torch.randn(6, 3, 4, 5), torch.randn(6, 3, 4, 5)
+    penalty = gradient_penalty(lambda x: (x * weight).sum(dim=(1, 2, 3)), real, fake, torch.rand(6))
+    assert penalty.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_norm_is_taken_per_sample() -> None:
+    # f(x) = |x|^2 / 2 has gradient x: samples of norm 2 and 4 give ((2 - 1)^2 + (4 - 1)^2) / 2 = 5; a norm over the
+    # batch or over channels only would give another number.
+    points = torch.zeros(2, 2, 1, 2)
+    points[0, 0, 0, 0], points[1, 1, 0, 1] = 2.0, 4.0
+    norms = gradient_norms(lambda x: 0.5 * x.square().sum(dim=(1, 2, 3)), points)
+    torch.testing.assert_close(norms, torch.tensor([2.0, 4.0]))
+    penalty = gradient_penalty(
+        lambda x: 0.5 * x.square().sum(dim=(1, 2, 3)), points, torch.zeros_like(points), torch.ones(2)
+    )
+    assert penalty.item() == pytest.approx(5.0, abs=1e-5)
+
+
+def test_epsilon_is_the_share_of_the_real_image_and_one_number_a_sample() -> None:
+    seen = []
+
+    def critic(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.detach())
+        return x.sum(dim=(1, 2, 3))
+
+    gradient_penalty(critic, torch.ones(2, 1, 2, 2), torch.zeros(2, 1, 2, 2), torch.tensor([0.25, 0.75]))
+    torch.testing.assert_close(seen[0], torch.tensor([0.25, 0.75]).view(2, 1, 1, 1).expand(2, 1, 2, 2))
+
+
+def test_constant_critic_gives_one_and_no_nan() -> None:
+    weight = torch.zeros(1, 2, 2, requires_grad=True)
+    penalty = gradient_penalty(
+        lambda x: (x * weight).sum(dim=(1, 2, 3)), torch.randn(3, 1, 2, 2), torch.randn(3, 1, 2, 2), torch.rand(3)
+    )
+    penalty.backward()
+    assert penalty.item() == pytest.approx(1.0, abs=1e-5)
+    assert torch.isfinite(weight.grad).all()
+
+
+def test_stays_in_32_bit_under_autocast() -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+    real, fake, epsilon = torch.randn(5, 2, 2, 2), torch.randn(5, 2, 2, 2), torch.rand(5)
+    plain = gradient_penalty(net, real, fake, epsilon)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = gradient_penalty(net, real.bfloat16().float(), fake, epsilon)
+        same = gradient_penalty(net, real, fake, epsilon)
+    assert mixed.dtype == torch.float32
+    assert same.item() == plain.item()
