@@ -45,18 +45,18 @@ class IDXDataModule(ImageDataModule):
         Raises:
             IDXError: they are missing and cannot be downloaded; says what was tried and where to put which files.
         """
-        if self._find() is not None:
+        if self.find() is not None:
             return
         if not self.download:
             raise self._missing("download is off")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(self.root / f".{self.torchvision_class}.lock"):
-                if self._find() is None:  # another process may have fetched them while this one waited
+                if self.find() is None:  # another process may have fetched them while this one waited
                     self._fetch()
         except (OSError, RuntimeError, http.client.HTTPException) as error:
             mirrors = ", ".join(_torchvision(self.torchvision_class).mirrors)
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             raise self._missing(f"download from {mirrors} failed: {reason}") from error
 
     def load(self, train: bool) -> tuple[Tensor, Tensor]:
@@ -65,7 +65,7 @@ class IDXDataModule(ImageDataModule):
         Raises:
             IDXError: a file is missing, corrupt, or does not fit the others; the message names it.
         """
-        folder = self._find()
+        folder = self.find()
         if folder is None:
             raise self._missing("prepare_data was not called")
         image_file, label_file = (_locate(folder, name) for name in (FILES[:2] if train else FILES[2:]))
@@ -89,7 +89,8 @@ class IDXDataModule(ImageDataModule):
     def _candidates(self) -> list[Path]:
         return [self.root, self._raw, *map(Path, self.folders)]
 
-    def _find(self) -> Path | None:
+    def find(self) -> Path | None:
+        """The first folder that holds all four files, or None."""
         for folder in self._candidates():
             if all(_locate(folder, name).is_file() for name in FILES):
                 return folder
