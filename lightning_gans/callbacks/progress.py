@@ -80,6 +80,7 @@ class RunProgress(ProgressBar):
             desc="training",
             bar_format="{desc}: " + done + "{postfix}]",
             file=sys.stderr if sys.stderr.isatty() else _Lines(sys.stderr),
+            leave=sys.stderr.isatty(),  # elsewhere the last line is there already
             dynamic_ncols=sys.stderr.isatty(),
             mininterval=0,  # each call of update is a refresh; when to call is decided here
             miniters=1,
@@ -135,10 +136,11 @@ def _total(trainer: pl.Trainer) -> int | None:
 
 def _losses(terms: dict[str, Tensor]) -> list[str]:
     """ "G 0.693", "D 1.39": each player's terms added up; one wait for the device."""
+    losses = {key: term.float() for key, term in terms.items() if not key.endswith("/grad_norm")}
     sums = {
-        name: torch.stack([term.float() for key, term in terms.items() if key.startswith(prefix)]).sum()
+        name: torch.stack([loss for key, loss in losses.items() if key.startswith(prefix)]).sum()
         for name, prefix in PLAYERS.items()
-        if any(key.startswith(prefix) for key in terms)
+        if any(key.startswith(prefix) for key in losses)
     }
     if not sums:
         return []

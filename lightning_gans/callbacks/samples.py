@@ -33,7 +33,9 @@ class SampleGrid(Callback):
         ValueError: ``every`` or ``n`` is below 1.
     """
 
-    def __init__(self, every: int = 500, n: int = 64, seed: int = 0, folder: str | os.PathLike[str] | None = None):
+    def __init__(
+        self, every: int = 500, n: int = 64, seed: int = 0, folder: str | os.PathLike[str] | None = None
+    ) -> None:
         if every < 1 or n < 1:
             raise ValueError(f"every {every}, n {n}; allowed: at least 1 each")
         self.every = every
@@ -63,11 +65,12 @@ class SampleGrid(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show what the run ended with."""
-        if _iterations(pl_module) != self._drawn:
-            self._draw(trainer, pl_module)
+        self._draw(trainer, pl_module)
 
     def _draw(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.is_global_zero or not hasattr(pl_module, "generate"):
+        if not trainer.is_global_zero or trainer.fast_dev_run or not hasattr(pl_module, "generate"):  # type: ignore[attr-defined]
+            return
+        if self._drawn == _iterations(pl_module):  # a skipped batch is no iteration
             return
         module = cast("LatentModule", pl_module)
         labels, columns = class_rows(self.n, module.num_classes) if module.num_classes else (None, square(self.n))

@@ -55,6 +55,7 @@ class Watchdog(Callback):
         self.every = every
         self._reals: list[Tensor] = []  # until there are enough of them
         self._real_distance: float | None = None
+        self._checked = 0  # iteration of the last check
         self._accuracy: float | None = None
         self._findings = {"samples": 0, "critic": 0}  # checks in a row
 
@@ -62,6 +63,7 @@ class Watchdog(Callback):
         """Forget an earlier run."""
         self._reals, self._real_distance, self._accuracy = [], None, None
         self._findings = {"samples": 0, "critic": 0}
+        self._checked = cast("LatentModule", pl_module).iterations
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -74,8 +76,9 @@ class Watchdog(Callback):
         module = cast("LatentModule", pl_module)
         if trainer.is_global_zero and self._real_distance is None:
             self._keep_reals(batch)
-        if module.iterations % self.every:
+        if module.iterations % self.every or module.iterations == self._checked:  # a skipped batch is no iteration
             return
+        self._checked = module.iterations
         self._check_finite(trainer, module)
         if trainer.is_global_zero:
             self._check_critic(module)

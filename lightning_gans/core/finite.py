@@ -45,8 +45,12 @@ def nonfinite(module: nn.Module) -> list[str]:
 
 
 def nonfinite_terms(terms: dict[str, Tensor]) -> list[str]:
-    """Names of the 0-dim loss terms that are NaN or infinite; waits for the device once."""
-    if not terms:
+    """Names of the 0-dim loss terms that are NaN or infinite; waits for the device once.
+
+    Gradient norms among them do not count: under 16-mixed an infinite one only makes the scaler skip a step.
+    """
+    losses = {name: term.detach().float() for name, term in terms.items() if not name.endswith("/grad_norm")}
+    if not losses:
         return []
-    finite = torch.stack([term.detach().float() for term in terms.values()]).isfinite().tolist()
-    return [name for name, good in zip(terms, finite, strict=True) if not good]
+    finite = torch.stack(list(losses.values())).isfinite().tolist()
+    return [name for name, good in zip(losses, finite, strict=True) if not good]

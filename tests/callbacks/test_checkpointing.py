@@ -1,0 +1,448 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers.utilities import _scan_checkpoints
+
+from lightning_gans import DCGAN
+from lightning_gans.callbacks import RunCheckpoint, RunProgress, SampleGrid, Watchdog, checkpointing
+from lightning_gans.callbacks.checkpointing import write_checkpoint
+from lightning_gans.core.finite import Diverged
+
+Make, Run, Same = Callable[..., DCGAN], Callable[..., pl.Trainer], Callable[..., bool]
+
+
+class At(pl.Callback):
+    """Does something after an iteration, before the checkpoint callback (Lightning puts that last)."""
+
+    def __init__(self, iteration: int, do: Callable[[pl.Trainer, Any], Any]) -> None:
+        self.iteration, self.do = iteration, do
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if pl_module.iterations == self.iteration:
+            self.do(trainer, pl_module)
+
+
+def fail(*_: Any) -> None:
+    raise RuntimeError("broken")
+
+
+def poison(trainer: Any, module: Any) -> None:
+    next(module.parameters()).data[-1] = float("nan")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The checkpoint of a folder that must hold nothing else."""
+    assert os.listdir(folder) == ["last.ckpt"]
+    checkpoint: dict[str, Any] = torch.load(folder / "last.ckpt", weights_only=True)
+    return checkpoint
+
+
+def iteration(folder: Path) -> int:
+    return int(read(folder)["adversarial"]["iterations"])
+
+
+@pytest.fixture
+def saves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Iterations at which a file was written."""
+    seen: list[int] = []
+
+    def spy(checkpoint: dict[str, Any], path: Path) -> None:
+        seen.append(checkpoint["adversarial"]["iterations"])
+        write_checkpoint(checkpoint, path)
+
+    monkeypatch.setattr(checkpointing, "write_checkpoint", spy)
+    return seen
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "checkpoints"
+
+
+# ---------------------------------------------------------------- cadence
+
+
+def test_iterations_and_the_end(
+    tiny: Make, run: Run, folder: Path, saves: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run(tiny(), RunCheckpoint(folder, every=5), steps=12)
+    assert saves == [5, 10, 12]
+    assert iteration(folder) == 12
+    assert not [w for w in caught if "pre-optimization" in str(w.message)]
+    assert capsys.readouterr().out == ""
+
+
+def test_an_end_on_the_cadence_is_saved_once(tiny: Make, run: Run, folder: Path, saves: list[int]) -> None:
+    run(tiny(), RunCheckpoint(folder, every=5), steps=10)
+    assert saves == [5, 10]
+
+
+def test_minutes(tiny: Make, run: Run, folder: Path, saves: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(checkpointing.time, "monotonic", lambda: now[0])
+    tick = At(0, lambda *_: None)
+    tick.on_train_batch_end = lambda *_: now.__setitem__(0, now[0] + 50.0)  # type: ignore[method-assign]
+    run(tiny(), tick, RunCheckpoint(folder, minutes=2.0), steps=8)
+    assert saves == [3, 6, 8]  # after 150 s, 300 s and at the end
+
+
+def test_the_end_of_epochs(tiny: Make, run: Run, folder: Path, saves: list[int]) -> None:
+    run(tiny(), RunCheckpoint(folder), max_epochs=3, limit_train_batches=4)
+    assert saves == [12]
+
+
+def test_the_folder_of_the_logger(tiny: Make, run: Run, tmp_path: Path) -> None:
+    run(tiny(), RunCheckpoint(), steps=1, logger=CSVLogger(tmp_path, name="a", version="b"))
+    assert iteration(tmp_path / "a" / "b" / "checkpoints") == 1
+
+
+def test_a_dry_run_leaves_nothing(tiny: Make, run: Run, tmp_path: Path, folder: Path) -> None:
+    run(tiny(), RunCheckpoint(folder), fast_dev_run=True)
+    assert os.listdir(tmp_path) == []
+
+
+def test_bad_options() -> None:
+    allowed = "allowed: at least 1 iteration and more than 0 minutes"
+    with pytest.raises(ValueError, match=f"^every 0, minutes 10.0; {allowed}$"):
+        RunCheckpoint(every=0)
+    with pytest.raises(ValueError, match=f"^every 1000, minutes 0; {allowed}$"):
+        RunCheckpoint(minutes=0)
+
+
+# ---------------------------------------------------------------- what loggers and Lightning see
+
+
+def test_loggers_are_told_and_find_the_file(tiny: Make, run: Run, tmp_path: Path, folder: Path) -> None:
+    found = []
+
+    class Logger(CSVLogger):
+        def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
+            found.append([path for _, path, _, _ in _scan_checkpoints(checkpoint_callback, {})])  # as W&B's does
+
+    run(tiny(), RunCheckpoint(folder, every=2), steps=3, logger=Logger(tmp_path))
+    assert found == [[str(folder / "last.ckpt")]] * 2
+
+
+def test_lightning_finds_the_last_one(tiny: Make, run: Run, folder: Path, saves: list[int]) -> None:
+    run(tiny(), RunCheckpoint(folder), steps=3)
+    run(tiny(), RunCheckpoint(folder), steps=5, ckpt_path="last")
+    assert saves == [3, 5]
+
+
+# ---------------------------------------------------------------- resume
+
+
+@pytest.mark.parametrize("stop", [7, 21, 25])  # in the first epoch, at its end, in the second
+@pytest.mark.parametrize("how", ["max_steps", "should_stop", "exception", "SIGTERM"])
+def test_a_resumed_run_is_the_run(tiny: Make, run: Run, same: Same, folder: Path, stop: int, how: str) -> None:
+    whole, first, second = (tiny(ema_decay=0.9) for _ in range(3))
+    run(whole, steps=30)
+    if how == "max_steps":
+        run(first, RunCheckpoint(folder), steps=stop)
+    elif how == "should_stop":
+        run(first, At(stop, lambda trainer, _: setattr(trainer, "should_stop", True)), RunCheckpoint(folder), steps=30)
+    elif how == "exception":
+        with pytest.raises(RuntimeError, match=r"^broken$"):
+            run(first, At(stop, fail), RunCheckpoint(folder), steps=30)
+    else:
+        with pytest.raises(SystemExit):
+            run(first, At(stop, lambda *_: signal.raise_signal(signal.SIGTERM)), RunCheckpoint(folder), steps=30)
+    assert iteration(folder) == stop
+    trainer = run(second, RunCheckpoint(folder), steps=30, ckpt_path=folder / "last.ckpt")
+    assert trainer.global_step == second.iterations == 30
+    assert same(whole.state_dict(), second.state_dict())
+
+
+def test_the_moved_folder_of_a_run_resumes_without_a_word(tiny: Make, run: Run, folder: Path, tmp_path: Path) -> None:
+    run(tiny(), RunCheckpoint(folder), steps=21)
+    folder.rename(tmp_path / "moved")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run(tiny(), RunCheckpoint(tmp_path / "moved"), steps=22, ckpt_path=tmp_path / "moved" / "last.ckpt")
+    assert not [w for w in caught if "dirpath" in str(w.message)]
+    assert iteration(tmp_path / "moved") == 22
+
+
+def test_training_is_the_same_with_all_callbacks_and_without(tiny: Make, run: Run, same: Same, folder: Path) -> None:
+    shown, plain = tiny(ema_decay=0.9), tiny(ema_decay=0.9)
+    every = [RunProgress(), SampleGrid(every=2, n=4), Watchdog(every=1), RunCheckpoint(folder, every=3)]
+    run(shown, *every, steps=12)
+    run(plain, steps=12)
+    assert same(shown.state_dict(), plain.state_dict())
+
+
+# ---------------------------------------------------------------- exceptions
+
+
+def test_an_exception_in_the_middle_of_an_iteration(
+    tiny: Make, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = DCGAN.generator_loss
+
+    def broken(self: DCGAN, batch: Any) -> Any:
+        return fail() if self.iterations == 6 else loss(self, batch)
+
+    monkeypatch.setattr(DCGAN, "generator_loss", broken)
+    message = (
+        "the RuntimeError came in the middle of iteration 7: a run resumed from this checkpoint does that iteration "
+        "again, half of it for the second time"
+    )
+    with pytest.raises(RuntimeError, match=r"^broken$"), pytest.warns(UserWarning, match=f"^{message}$"):
+        run(tiny(), RunCheckpoint(folder, every=4), steps=30)
+    assert iteration(folder) == 6
+    monkeypatch.undo()
+    model = tiny()
+    run(model, RunCheckpoint(folder), steps=8, ckpt_path=folder / "last.ckpt")
+    assert model.iterations == 8
+
+
+def test_before_training_nothing_is_saved(tiny: Make, run: Run, folder: Path, saves: list[int]) -> None:
+    run(tiny(), RunCheckpoint(folder), steps=3)
+    before = (folder / "last.ckpt").read_bytes()
+
+    class Broken(pl.Callback):
+        on_sanity_check_start = on_fit_start = fail
+
+    with pytest.raises(RuntimeError, match=r"^broken$"):
+        run(tiny(), Broken(), RunCheckpoint(folder), steps=3)
+
+    class BrokenFirst(pl.Callback):
+        on_train_batch_start = fail
+
+    with pytest.raises(RuntimeError, match=r"^broken$"):
+        run(tiny(), BrokenFirst(), RunCheckpoint(folder), steps=3)
+    assert saves == [3]
+    assert (folder / "last.ckpt").read_bytes() == before
+
+
+def test_an_exception_is_never_hidden_by_the_save(
+    tiny: Make, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: Any) -> None:
+        raise RuntimeError("the device is gone")
+
+    monkeypatch.setattr(checkpointing, "nonfinite", lost)
+    with (
+        pytest.raises(RuntimeError, match=r"^broken$"),
+        pytest.warns(UserWarning, match=r"^not saved: the device is gone$"),
+    ):
+        run(tiny(), At(2, fail), RunCheckpoint(folder), steps=3)
+    assert not folder.exists()
+
+
+# ---------------------------------------------------------------- weights that are not finite
+
+
+@pytest.mark.parametrize("steps", [8, 6], ids=["cadence", "end"])
+def test_bad_weights_are_never_saved(tiny: Make, run: Run, folder: Path, steps: int) -> None:
+    name = next(name for name, _ in tiny().named_parameters())
+    with pytest.raises(Diverged) as caught:
+        run(tiny(), At(steps, poison), RunCheckpoint(folder, every=4), steps=steps)
+    assert str(caught.value) == str(Diverged.at(steps, [name]))
+    assert iteration(folder) == 4
+
+
+def test_bad_weights_are_not_saved_by_an_exception(tiny: Make, run: Run, folder: Path) -> None:
+    def both(trainer: Any, module: Any) -> None:
+        poison(trainer, module)
+        fail()
+
+    name = next(name for name, _ in tiny().named_parameters())
+    with (
+        pytest.raises(RuntimeError, match=r"^broken$"),
+        pytest.warns(UserWarning, match=f"^not saved: diverged: not finite at iteration 6: {name};"),
+    ):
+        run(tiny(), At(6, both), RunCheckpoint(folder, every=4), steps=8)
+    assert iteration(folder) == 4
+
+
+# ---------------------------------------------------------------- no space
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[], None]]:
+    """Files cannot grow beyond 20 KB from the moment the fixture is called."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_no_space_leaves_the_old_file(
+    tiny: Make, run: Run, folder: Path, saves: list[int], small_disk: Callable[[], None]
+) -> None:
+    with pytest.raises(OSError) as caught:
+        run(tiny(), At(6, lambda *_: small_disk()), RunCheckpoint(folder, every=3), steps=9)
+    message = str(caught.value)
+    free = message.partition("(")[2].partition(" MiB")[0]
+    assert int(free) > 0
+    assert message == (
+        f"cannot write {folder / 'last.ckpt'}: File too large ({free} MiB free there); "
+        "an earlier checkpoint of that name is untouched"
+    )
+    assert saves == [3, 6]  # and not a third time because of the exception
+    assert iteration(folder) == 3
+
+
+def test_no_space_when_the_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.ckpt"
+    write_checkpoint({"a": torch.zeros(3)}, path)
+    before = path.read_bytes()
+
+    def half(checkpoint: Any, file: Any) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OSError, match=r"^cannot write .*last\.ckpt: No space left on device \(\d+ MiB free there\); "):
+        write_checkpoint({"a": torch.ones(3)}, path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["last.ckpt"]
+
+
+def test_other_errors_of_writing_are_not_renamed(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="pickle"):
+        write_checkpoint({"a": lambda: None}, tmp_path / "last.ckpt")
+    assert os.listdir(tmp_path) == []
+
+
+# ---------------------------------------------------------------- signals
+
+
+def test_control_c_finishes_the_iteration(tiny: Make, run: Run, same: Same, folder: Path) -> None:
+    class Press(pl.Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+            if pl_module.iterations == 5:
+                signal.raise_signal(signal.SIGINT)  # as if in the middle of the sixth
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit) as caught:
+        run(tiny(), Press(), RunCheckpoint(folder), steps=30)
+    assert caught.value.code == 1
+    assert signal.getsignal(signal.SIGINT) is handler
+    whole = tiny()
+    run(whole, steps=6)
+    assert iteration(folder) == 6
+    assert same(whole.state_dict(), read(folder)["state_dict"])
+
+
+def test_control_c_twice_stops_at_once(tiny: Make, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def press(*_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    loss = DCGAN.generator_loss
+    monkeypatch.setattr(
+        DCGAN, "generator_loss", lambda self, batch: press() if self.iterations == 5 else loss(self, batch)
+    )
+    with (
+        pytest.raises(SystemExit),
+        pytest.warns(UserWarning, match=r"^the KeyboardInterrupt came in the middle of itera"),
+    ):
+        run(tiny(), RunCheckpoint(folder), steps=30)
+    assert iteration(folder) == 5
+
+
+def test_handlers_are_given_back(tiny: Make, run: Run, folder: Path) -> None:
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    run(tiny(), RunCheckpoint(folder), steps=1)
+    with pytest.raises(RuntimeError):
+        run(tiny(), At(1, fail), RunCheckpoint(folder), steps=2)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_another_thread_may_train(tiny: Make, run: Run, folder: Path) -> None:
+    thread = threading.Thread(target=lambda: run(tiny(), RunCheckpoint(folder), steps=2))
+    thread.start()
+    thread.join()
+    assert iteration(folder) == 2
+
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+import torch, pytorch_lightning as pl
+from datamodules import Digits
+from lightning_gans import DCGAN
+from lightning_gans.callbacks import RunCheckpoint, SampleGrid
+
+class Here(pl.Callback):
+    def on_train_batch_end(self, trainer, module, *_):
+        if module.iterations == 30:
+            Path(f"{trainer.global_rank}.pid").write_text(str(os.getpid()))
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+model = DCGAN(image_shape=(1, 16, 16), generator_channels=8, discriminator_channels=8)
+torch.manual_seed(1)
+devices = int(sys.argv[1])
+pl.Trainer(
+    accelerator="cpu", devices=devices, strategy="ddp" if devices > 1 else "auto", logger=False, max_epochs=-1,
+    enable_progress_bar=False, enable_model_summary=False, callbacks=[Here(), RunCheckpoint("checkpoints", every=10**6)],
+).fit(model, datamodule=Digits(size=16))
+"""
+
+
+def interrupt(folder: Path, number: int, devices: int, rank: int) -> tuple[int, str]:
+    """Train without an end in processes of their own, signal one of them once it is under way: exit code, stdout."""
+    script = folder / "script.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    with (folder / "stderr").open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(devices)],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+        pid, end = folder / f"{rank}.pid", time.monotonic() + 120
+        try:
+            while not (pid.exists() and pid.read_text()):
+                assert process.poll() is None, (folder / "stderr").read_text()
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            os.kill(int(pid.read_text()), number)
+            out, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    return process.returncode, out.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_from_outside(tiny: Make, run: Run, same: Same, tmp_path: Path, number: int) -> None:
+    code, out = interrupt(tmp_path, number, devices=1, rank=0)
+    assert out == ""
+    assert code == 1 or number == signal.SIGTERM  # whose exit code Lightning 2.6 leaves at 0
+    reached = iteration(tmp_path / "checkpoints")
+    assert reached >= 30
+    whole = tiny()
+    run(whole, steps=reached)
+    assert same(whole.state_dict(), read(tmp_path / "checkpoints")["state_dict"])
+
+
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
+def test_a_signal_to_one_of_two_processes(tmp_path: Path, number: int) -> None:
+    interrupt(tmp_path, number, devices=2, rank=1)
+    checkpoint = read(tmp_path / "checkpoints")["adversarial"]
+    assert checkpoint["iterations"] >= 40
+    assert checkpoint["iterations"] % 20 == 0  # when they agreed
+    assert len(checkpoint["random"]) == 2

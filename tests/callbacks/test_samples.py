@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+
+from lightning_gans import DCGAN
+from lightning_gans.callbacks import RunCheckpoint, SampleGrid
+from lightning_gans.core.pictures import grid
+
+Make, Run = Callable[..., DCGAN], Callable[..., pl.Trainer]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
+
+
+def test_start_cadence_and_end(tiny: Make, run: Run, tmp_path: Path) -> None:
+    run(tiny(), SampleGrid(every=4), steps=10)
+    assert names(tmp_path / "samples") == ["00000000.png", "00000004.png", "00000008.png", "00000010.png"]
+
+
+def test_an_end_on_the_cadence_is_drawn_once(tiny: Make, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    generate = DCGAN.generate
+    monkeypatch.setattr(DCGAN, "generate", lambda self, n, **o: drawn.append(self.iterations) or generate(self, n, **o))
+    run(tiny(), SampleGrid(every=2, n=4), steps=4)
+    assert drawn == [0, 2, 4]
+
+
+def test_always_the_same_latents(tiny: Make, run: Run, tmp_path: Path) -> None:
+    model = tiny()
+    start = grid(model.generate(16, seed=3), 4)
+    run(model, SampleGrid(every=100, n=16, seed=3, folder=tmp_path), steps=2)
+    end = grid(model.generate(16, seed=3), 4)
+    for iteration, expected in ((0, start), (2, end)):
+        with Image.open(tmp_path / f"{iteration:08d}.png") as picture:
+            assert picture.mode == "L"
+            assert torch.equal(torch.from_numpy(np.array(picture)), expected[0])
+    assert not torch.equal(start, end)
+
+
+def test_classes_in_rows(tiny: Make, run: Run, digits: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    generate = DCGAN.generate
+
+    def spy(self: DCGAN, n: int, **options: Any) -> torch.Tensor:
+        asked.append(options["labels"].tolist())
+        return generate(self, n, **options)
+
+    monkeypatch.setattr(DCGAN, "generate", spy)
+    model = tiny(image_shape=(1, 28, 28), network="mnist", num_classes=10)
+    run(model, SampleGrid(n=20), steps=1, data=digits(size=28))
+    assert asked[0] == [label for label in range(5) for _ in range(4)]
+
+
+def test_a_resumed_run_does_not_start_again(tiny: Make, run: Run, tmp_path: Path) -> None:
+    run(tiny(), RunCheckpoint(tmp_path), steps=3)
+    run(tiny(), SampleGrid(every=5, n=4), steps=5, ckpt_path=tmp_path / "last.ckpt")
+    assert names(tmp_path / "samples") == ["00000005.png"]
+
+
+def test_loggers_that_take_images_get_them(tiny: Make, run: Run, digits: Callable[..., Any], tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    colour = digits(channels=3)
+    board = TensorBoardLogger(tmp_path, name="", version="")
+    wandb = WandbLogger(experiment=MagicMock())
+    run(tiny(channels=3), SampleGrid(every=2, n=4), steps=3, logger=[board, wandb], data=colour)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in events.Images("samples")] == [0, 2, 3]
+    logged = [call.args[0] for call in wandb.experiment.log.call_args_list if "samples" in call.args[0]]
+    assert [metrics["trainer/global_step"] for metrics in logged] == [0, 2, 3]
+    assert [metrics["samples"][0].image.size for metrics in logged] == [(38, 38)] * 3
+    assert names(tmp_path / "samples") == ["00000000.png", "00000002.png", "00000003.png"]
+
+
+def test_training_is_the_same_with_and_without(tiny: Make, run: Run, same: Callable[..., bool]) -> None:
+    watched, plain = tiny(ema_decay=0.99), tiny(ema_decay=0.99)
+    run(watched, SampleGrid(every=1, n=4), steps=4)
+    run(plain, steps=4)
+    assert same(watched.state_dict(), plain.state_dict())
+
+
+def test_a_dry_run_leaves_nothing(tiny: Make, run: Run, tmp_path: Path) -> None:
+    run(tiny(), SampleGrid(n=4), fast_dev_run=True)
+    assert names(tmp_path) == []
+
+
+def test_bad_options() -> None:
+    with pytest.raises(ValueError, match=r"^every 0, n 64; allowed: at least 1 each$"):
+        SampleGrid(every=0)
