@@ -35,6 +35,8 @@ class PositionSampler(DistributedSampler[int]):
             where the epoch before it ends.
     """
 
+    resumable = True  # what the engine looks for: a resumed run sees the batches of one that was never stopped
+
     def __init__(
         self,
         dataset: Dataset[Any],

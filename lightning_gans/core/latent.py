@@ -45,6 +45,8 @@ class LatentModule(AdversarialModule):
     """Batch-norm statistics that sampling uses: "standing" (re-estimated) or "running"."""
 
     _shared: Fakes | None = None
+    _shared_with: int | None = None
+    """The turn of the generator that used the graph of the shared fakes: a second one needs a new draw."""
     _sampler: tuple[object, nn.Module] | None = None
 
     # ---------------------------------------------------------------- training
@@ -64,9 +66,11 @@ class LatentModule(AdversarialModule):
 
     def fakes(self, batch: Batch) -> Fakes:
         """Noise, labels and images of this turn: with a graph in the generator's turn, without one in the other's."""
-        if self._shared is not None:
-            latents, labels, images = self._shared
-            return Fakes(latents, labels, images if self._moving == "generator" else images.detach())
+        if self._shared is not None and self._moving == "discriminator":
+            return self._shared._replace(images=self._shared.images.detach())
+        if self._shared is not None and self._shared_with in (None, self._turn.number):
+            self._shared_with = self._turn.number
+            return self._shared
         with torch.set_grad_enabled(self._moving != "discriminator"):
             return self._draw_fakes(batch)
 
@@ -84,7 +88,7 @@ class LatentModule(AdversarialModule):
         try:
             super().play(parts)
         finally:
-            self._shared = None
+            self._shared = self._shared_with = None
 
     def _shares_fakes(self) -> bool:
         possible = self.d_steps == self.accumulate == self.generator_batch_factor == self.discriminator_turns() == 1
@@ -211,7 +215,8 @@ class LatentModule(AdversarialModule):
 
         Running statistics trail behind the weights, and an average of weights has none of its own.
         """
-        version = (id(live), self.device, sum(tensor._version for tensor in live.parameters()))
+        # A fused optimiser step does not raise a tensor's version, an in-place change between iterations does.
+        version = (id(live), self.device, self.iterations, sum(tensor._version for tensor in live.parameters()))
         if self._sampler is not None and self._sampler[0] == version:
             return self._sampler[1]
         network = copy.deepcopy(live).eval().requires_grad_(False)

@@ -28,7 +28,7 @@ def average_(tensors: Sequence[Tensor]) -> None:
     flat = _flatten_dense_tensors(tensors)
     dist.all_reduce(flat)
     flat.div_(world_size())
-    torch._foreach_copy_(list(tensors), list(_unflatten_dense_tensors(flat, tensors)))  # type: ignore[no-untyped-call]
+    torch._foreach_copy_(list(tensors), list(_unflatten_dense_tensors(flat, tensors)))
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -113,7 +113,9 @@ class PaperGenerator(nn.Module):
         super().__init__()
         widths = _widths(image_shape, channels)
         self.dense = nn.Linear(latent_dim, widths[0] * 16, bias=False)
-        layers: list[nn.Module] = [nn.BatchNorm2d(widths[0], **PAPER_NORM), nn.ReLU(inplace=True)]
+        # Batch norm comes before the reshape, so each of the 16 positions of a map has its own gain and offset.
+        self.dense_norm = nn.BatchNorm1d(widths[0] * 16, **PAPER_NORM)
+        layers: list[nn.Module] = []
         for inside, outside in pairwise(widths):
             layers += [_up5(inside, outside), nn.BatchNorm2d(outside, **PAPER_NORM), nn.ReLU(inplace=True)]
         layers += [_up5(widths[-1], image_shape[0]), nn.Tanh()]
@@ -122,7 +124,8 @@ class PaperGenerator(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """(N, latent_dim) -> (N, C, S, S) in [-1, 1]."""
-        images: Tensor = self.layers(self.dense(latents).unflatten(1, (-1, 4, 4)))  # (N, 16 * W) -> (N, W, 4, 4)
+        features = torch.relu(self.dense_norm(self.dense(latents)))
+        images: Tensor = self.layers(features.view(len(latents), -1, 4, 4))  # (N, 16 * W) -> (N, W, 4, 4)
         return images
 
 
@@ -163,7 +166,7 @@ class MNISTGenerator(nn.Module):
         self.hidden = nn.Linear(latent_dim + k, channels * 16, bias=False)
         self.hidden_norm = nn.BatchNorm1d(channels * 16, affine=False, **PAPER_NORM)
         self.spread = nn.Linear(channels * 16 + k, channels * 2 * 49, bias=False)
-        self.spread_norm = nn.BatchNorm2d(channels * 2, affine=False, **PAPER_NORM)
+        self.spread_norm = nn.BatchNorm1d(channels * 2 * 49, affine=False, **PAPER_NORM)  # before the reshape
         self.up = _up5(channels * 2 + k, channels)
         self.up_norm = nn.BatchNorm2d(channels, affine=False, **PAPER_NORM)
         self.image = _up5(channels + k, image_shape[0])
@@ -173,8 +176,8 @@ class MNISTGenerator(nn.Module):
         """(N, latent_dim), labels (N,) -> (N, C, 28, 28) in [-1, 1]."""
         join = _Joiner(labels, self.num_classes)
         features = torch.relu(self.hidden_norm(self.hidden(join(latents))))
-        features = self.spread(join(features)).unflatten(1, (-1, 7, 7))  # (N, 49 * W) -> (N, W, 7, 7)
-        features = torch.relu(self.spread_norm(features))
+        features = torch.relu(self.spread_norm(self.spread(join(features))))
+        features = features.view(len(latents), -1, 7, 7)  # (N, 49 * W) -> (N, W, 7, 7)
         features = torch.relu(self.up_norm(self.up(join(features))))  # (N, W / 2, 14, 14)
         return 2.0 * torch.sigmoid(self.image(join(features))) - 1.0
 

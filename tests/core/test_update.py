@@ -1,0 +1,220 @@
+"""Turns: noise, shared fakes, accumulation, clipping, averages, schedules, the door to the critic."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_gans.core.noise import Turn, draw, stream
+from tests.core.toys import Toy, images_loader
+from tests.training import fit, same_state, state_of
+
+
+def seeded(**options: Any) -> Toy:
+    torch.manual_seed(1)
+    return Toy(**options)
+
+
+def weights(model: torch.nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_two_accumulated_halves_equal_the_whole_with_a_gradient_penalty() -> None:
+    whole, halves = seeded(penalty=10.0, share_fakes=False), seeded(penalty=10.0, accumulate=2)
+    fit(whole, 5, images_loader(40, 8))
+    fit(halves, 5, images_loader(40, 8))
+    torch.testing.assert_close(weights(halves), weights(whole), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(halves.terms["discriminator/penalty"], whole.terms["discriminator/penalty"])
+    assert [len(images) for images in halves.seen] == [4] * 10
+    torch.testing.assert_close(torch.cat(halves.drawn[:2]), whole.drawn[0])
+
+
+def test_processes_take_interleaved_rows_of_one_draw() -> None:
+    def noise(rows: int, rank: int = 0, world: int = 1, chunks: int = 1) -> list[Tensor]:
+        turn = Turn(seed=3, iteration=5, number=1, chunks=chunks, rank=rank, world=world)
+        drawn = []
+        for chunk in range(chunks):
+            turn.start_chunk(chunk)
+            drawn.append(turn.noise((rows, 2), "normal", torch.Generator()))
+        return drawn
+
+    (whole,) = noise(8)
+    assert torch.equal(noise(4, rank=1, world=2)[0], whole[1::2])
+    assert torch.equal(torch.cat(noise(2, rank=0, world=2, chunks=2)), whole[0::2])
+
+
+def test_noise_differs_by_seed_iteration_turn_and_call() -> None:
+    generator = torch.Generator()
+    seen = {
+        float(Turn(seed=s, iteration=i, number=n, calls=c).noise((1,), "normal", generator))
+        for s in range(2)
+        for i in range(2)
+        for n in range(2)
+        for c in range(2)
+    }
+    assert len(seen) == 16
+    assert stream(1, 23) != stream(12, 3)
+    with pytest.raises(ValueError, match=r"^distribution 'gamma'; allowed: normal, uniform$"):
+        draw((1,), "gamma", generator)
+
+
+def test_shared_fakes_are_one_generator_pass_and_give_both_players_their_gradient() -> None:
+    passes: list[int] = []
+
+    def counted(**options: Any) -> Toy:
+        model = seeded(penalty=0.0, **options)
+        model.generator.register_forward_hook(lambda *_: passes.append(1))
+        fit(model, 3, images_loader(40, 4))
+        return model
+
+    counted()
+    assert len(passes) == 3
+    passes.clear()
+    counted(share_fakes=False)
+    assert len(passes) == 6
+    passes.clear()
+    counted(accumulate=2)
+    assert len(passes) == 12
+    with pytest.raises(ValueError, match=r"^share_fakes with d_steps=2, accumulate=1; allowed: only when both are 1$"):
+        Toy(share_fakes=True, d_steps=2)
+
+
+def test_shared_fakes_equal_a_hand_written_iteration() -> None:
+    """One iteration against plain PyTorch: critic step on detached fakes, generator step through the stepped critic."""
+    model, mirror = seeded(penalty=0.0), seeded(penalty=0.0)
+    images, _ = next(iter(images_loader(40, 4)))
+    fit(model, 1, images_loader(40, 4))
+    d_opt = torch.optim.Adam(mirror.discriminator.parameters(), lr=1e-3, betas=(0.0, 0.9))
+    g_opt = torch.optim.Adam(mirror.generator.parameters(), lr=1e-3, betas=(0.0, 0.9))
+    fakes = mirror.generator(model.drawn[0])
+    (mirror.discriminator(fakes.detach()).mean() - mirror.discriminator(images).mean()).backward()
+    d_opt.step()
+    g_opt.zero_grad()
+    (-mirror.discriminator(fakes).mean()).backward()
+    g_opt.step()
+    torch.testing.assert_close(weights(model), weights(mirror))
+
+
+def test_a_second_generator_update_draws_anew() -> None:
+    class Twice(Toy):
+        def generator_turn(self, batch: Any) -> None:
+            super().generator_turn(batch)
+            super().generator_turn(batch)
+
+    passes: list[int] = []
+    model = Twice()
+    model.generator.register_forward_hook(lambda *_: passes.append(1))
+    fit(model, 2, images_loader(40, 4))
+    assert len(passes) == 4
+
+
+def test_samples_follow_the_weights_without_an_average() -> None:
+    model = seeded(batch_norm=True)
+    fit(model, 2, images_loader(40, 4))
+    first = model.generate(4, seed=0)
+    torch.testing.assert_close(model.generate(4, seed=0), first, atol=0, rtol=0)
+    fit(model, 2, images_loader(40, 4))
+    assert not torch.equal(model.generate(4, seed=0), first)
+
+
+def test_clipping_is_by_player_and_sees_unscaled_gradients() -> None:
+    from pytorch_lightning.plugins import MixedPrecision
+
+    for plugins in ([], [MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu", init_scale=1024.0))]):
+        free, model = seeded(penalty=0.0), seeded(penalty=0.0, discriminator_clip=1e-3)
+        norms: list[float] = []
+        model.adjust_gradients = lambda player, m=model: norms.append(total_norm(m, player))  # type: ignore[method-assign]
+        fit(free, 1, images_loader(40, 4), plugins=plugins, log_every_n_steps=1)
+        fit(model, 1, images_loader(40, 4), plugins=plugins, log_every_n_steps=1)
+        assert total_norm(model, "discriminator") == pytest.approx(1e-3, rel=1e-2)
+        assert norms[0] == pytest.approx(free.terms["discriminator/grad_norm"].item(), rel=1e-2)
+        assert total_norm(model, "generator") == pytest.approx(model.terms["generator/grad_norm"].item(), rel=1e-2)
+
+
+def total_norm(model: Toy, player: str) -> float:
+    return torch.nn.utils.get_total_norm([p.grad for p in model.players[player].parameters()]).item()
+
+
+def test_average_warms_up_starts_late_and_copies_buffers() -> None:
+    model = seeded(batch_norm=True, ema_decay=0.999, ema_start=2)
+    kept: list[Tensor] = []
+
+    def expected(iteration: int, average: Tensor) -> Tensor:
+        t = iteration - 1 - 2
+        decay = 0.0 if t < 0 else min(0.999, (1 + t) / (10 + t))
+        return decay * average + (1 - decay) * kept[iteration - 1]
+
+    step = model._update_averages
+
+    def watched() -> None:
+        kept.append(weights(model.generator))
+        step()
+
+    model._update_averages = watched  # type: ignore[method-assign]
+    average = weights(model.generator)
+    fit(model, 5, images_loader(40, 4))
+    for iteration in range(1, 6):
+        average = expected(iteration, average)
+    assert model.generator_ema is not None
+    torch.testing.assert_close(weights(model.generator_ema), average)
+    for mine, theirs in zip(model.generator.buffers(), model.generator_ema.buffers(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert not any(p.requires_grad for p in model.generator_ema.parameters())
+    assert Toy().generator_ema is None
+
+
+def test_schedule_counts_iterations_and_its_end_is_kept(tmp_path: Any) -> None:
+    model = seeded(lr_schedule="linear", d_steps=2)
+    runner = fit(model, 4, images_loader(40, 4))
+    assert [o.param_groups[0]["lr"] for o in runner.optimizers] == pytest.approx([1e-3 * 0.25] * 2)
+    runner.save_checkpoint(tmp_path / "a.ckpt")
+    longer = Toy(lr_schedule="linear", d_steps=2)
+    runner = fit(longer, 6, images_loader(40, 4), ckpt_path=str(tmp_path / "a.ckpt"))
+    assert (longer.decay_end, longer.iterations) == (4, 6)
+    assert runner.optimizers[0].param_groups[0]["lr"] == 0.0
+    with pytest.raises(ValueError, match=r"^lr_schedule 'cosine' in a run without an end; set decay_iterations or max_steps$"):
+        fit(Toy(lr_schedule="cosine"), -1, images_loader(40, 4), limit_train_batches=2)
+
+
+def test_compiled_networks_train_as_eager_ones_and_keep_keys() -> None:
+    eager, compiled = seeded(), seeded(compile=True)
+    fit(eager, 3, images_loader(40, 4))
+    compiled._compiled = {}
+    fit(compiled, 3, images_loader(40, 4))
+    torch.testing.assert_close(weights(compiled), weights(eager), atol=1e-5, rtol=1e-4)
+    assert compiled.state_dict().keys() == eager.state_dict().keys()
+
+
+def test_every_kind_of_batch_trains() -> None:
+    images = torch.rand(8, 1, 4, 4) * 2 - 1
+    bytes_ = ((images + 1) * 127.5).round().to(torch.uint8)
+    for batch in (images, [images], (images, torch.zeros(8, dtype=torch.int64)), {"images": bytes_}, {"images": images, "x": 1}):
+        model = seeded()
+        loader = torch.utils.data.DataLoader([batch] * 2, batch_size=None)
+        assert fit(model, 2, loader).global_step == 2
+        torch.testing.assert_close(model.seen[0], images, atol=5e-3, rtol=0)
+
+
+def test_options_outside_what_they_allow() -> None:
+    for options, message in (
+        ({"d_steps": 0}, "d_steps=0; allowed: 1 or more"),
+        ({"accumulate": 0}, "accumulate=0; allowed: 1 or more"),
+        ({"ema_decay": 1.0}, "ema_decay=1.0; allowed: None, or from 0 up to but not including 1"),
+        ({"generator_clip": 0.0}, "generator_clip=0.0; allowed: None, or more than 0"),
+        ({"lr_schedule": "x"}, "lr_schedule 'x'; allowed: constant, linear, constant_linear, cosine, exponential, step"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            Toy(**options)
+
+
+def test_precision_and_strategy_the_engine_cannot_do() -> None:
+    with pytest.raises(ValueError, match=r"^precision 'bf16-true'; allowed: 32-true, bf16-mixed, 16-mixed$"):
+        fit(Toy(), 1, images_loader(8, 4), precision="bf16-true")
+
+
+def test_callbacks_that_log_do_not_change_a_run() -> None:
+    quiet, logged = seeded(), seeded()
+    first = state_of(quiet, fit(quiet, 4, images_loader(40, 4)))
+    second = state_of(logged, fit(logged, 4, images_loader(40, 4), log_every_n_steps=1))
+    assert same_state(first, second) == []
