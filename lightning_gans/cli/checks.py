@@ -8,11 +8,11 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.accelerators import AcceleratorRegistry
 
 from lightning_gans.cli.errors import UsageError, did_you_mean
+from lightning_gans.cli.options import PRECISIONS
 from lightning_gans.core.loading import read_checkpoint
 
 __all__ = ["check_device", "check_precision", "read_resumed"]
 
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 ALIASES = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "None": "32-true"}
 
 

@@ -92,10 +92,14 @@ class TrainingCLI(LightningCLI):
         parser.add_class_arguments(self._model_class, "model", skip={"model_name"}, **common)
         parser.add_class_arguments(self._datamodule_class, "data", **common)
 
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The two names that head a configuration, and the seed."""
+        parser.add_argument("--model_name", default=self.request.model, help="in configuration files: as --model")
+        parser.add_argument("--data_name", default=self.request.data, help="in configuration files: as --data")
+        super().add_default_arguments_to_parser(parser)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Our own options, and the links from data to model."""
-        parser.add_argument("--model_name", default=self.request.model, help=argparse.SUPPRESS)
-        parser.add_argument("--data_name", default=self.request.data, help=argparse.SUPPRESS)
         parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to go on from; last: the newest run's")
         parser.add_argument("--logger", type=str, default=default_loggers(), help="csv,tensorboard,wandb or none")
         parser.add_argument("--wandb", type=dict[str, Any], default={}, help="--wandb.KEY V: options of W&B")
@@ -114,7 +118,7 @@ class TrainingCLI(LightningCLI):
         Raises:
             UsageError: an unknown option or a value that it does not take.
         """
-        names = {action.dest for action in parser._actions}
+        names = {action.dest for action in parser._actions if not action.dest.endswith(".help")}
         groups = {name for name in names if any(other.startswith(f"{name}.") for other in names)}
         leaves = names - groups - set(REPLACED) - {"help", "config"}
         check_flags(self.request.flags, leaves | {"help", "print_config"}, groups)

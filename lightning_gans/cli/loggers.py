@@ -79,8 +79,8 @@ def make_loggers(names: list[str], folder: Path, wandb_options: dict[str, Any], 
     if "csv" in names:
         loggers.append(MetricsFile(folder))
     if "tensorboard" in names:
-        purge = {} if resumed_at is None else {"purge_step": resumed_at}
-        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard", **purge))
+        # purge_step: what was written beyond the checkpoint is written again
+        loggers.append(TensorBoardLogger(folder, name="", version="tensorboard", purge_step=resumed_at))
     if "wandb" in names:
         loggers.append(_wandb_logger(folder, dict(wandb_options)))
     return loggers
@@ -95,10 +95,14 @@ def _wandb_logger(folder: Path, options: dict[str, Any]) -> WandbLogger:
     if kept.exists():
         options.setdefault("id", kept.read_text(encoding="utf-8").strip())
     logger = WandbLogger(save_dir=folder, **options)
-    if rank_zero_only.rank == 0:
-        kept.parent.mkdir(exist_ok=True)
-        kept.write_text(f"{logger.experiment.id}\n", encoding="utf-8")
+    _keep_id(logger, kept)
     return logger
+
+
+@rank_zero_only
+def _keep_id(logger: WandbLogger, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{logger.experiment.id}\n", encoding="utf-8")
 
 
 def drop_rows(path: Path, iteration: int) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 from lightning_gans.cli.errors import UsageError, did_you_mean
 from lightning_gans.cli.recipes import Source
 
-__all__ = ["FROM_DATA", "REPLACED", "check_flags", "check_source", "explain"]
+__all__ = ["FROM_DATA", "PRECISIONS", "REPLACED", "check_flags", "check_source", "explain"]
 
 # What models take from their data; never typed.
 FROM_DATA = ("image_shape", "num_classes", "tags", "source_shape", "target_shape")
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 # Options that the Trainer has and an adversarial run cannot use, and what to use.
 REPLACED = {
@@ -55,6 +57,8 @@ def explain(message: str) -> str:
     )
     if found is None:
         return re.sub(r'^Parser key "([^"]+)":', r"--\1:", folded)
+    if found["key"] == "trainer.precision":  # Lightning takes more
+        return f"--trainer.precision {found['value']}: allowed: {', '.join(PRECISIONS)}"
     types = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", found["types"])
     types = re.sub(r"(?:typing\.)?Literal\[(.*?)\]", r"\1", types).replace("NoneType", "null")
     return f"--{found['key']} {found['value']}: allowed: {types}"

@@ -15,7 +15,15 @@ WARNINGS = (
     "AMP with fp16 is not supported on CPU",  # refused with a suggestion
     "LeafSpec",  # torch's deprecations inside Lightning
 )
-MESSAGES = ("💡 Tip", "GPU available", "TPU available", "HPU available", "Seed set to", "`Trainer.fit` stopped")
+MESSAGES = (
+    "💡 Tip",
+    "GPU available",
+    "TPU available",
+    "HPU available",
+    "Seed set to",
+    "Trainer already configured",
+    "`Trainer",
+)
 
 
 def quiet() -> None:

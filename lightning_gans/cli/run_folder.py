@@ -65,7 +65,7 @@ class RunFolder(Callback):
         """Make the folder in the first process and tell the others; nothing in ``fast_dev_run``."""
         if stage != "fit" or trainer.fast_dev_run or self.path is not None:  # type: ignore[attr-defined]
             return
-        made = self._make() if trainer.is_global_zero else None
+        made = self._make() if trainer.is_global_zero else ""
         self.path = Path(trainer.strategy.broadcast(made))
         trainer.loggers = self._loggers(self.path, self._resume[1] if self._resume else None)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
