@@ -213,6 +213,13 @@ def test_one_item_looks_like_a_row_of_a_batch() -> None:
     item = data.test_dataset[5]
     assert item["images"].shape == (1, 2, 2)
     assert item["labels"].item() == 5
+    assert [item["labels"].item() for item in data.test_dataset] == list(range(N))  # type: ignore[attr-defined]
+    with pytest.raises(IndexError):
+        data.test_dataset[N]
+    data = Numbered(size=2, flip=True)
+    data.setup()
+    last = data.train_dataset[-1]
+    assert (last["labels"].item(), last["flip"].item()) == (N - 1, True)
 
 
 @pytest.mark.parametrize(("parts", "rows"), [(None, 4), (3, 12)])
