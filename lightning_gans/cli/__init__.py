@@ -35,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     try:
         return _dispatch([argument for argument in arguments if argument != "--debug"])
-    except SystemExit as stop:  # argparse after --help; Lightning after Ctrl-C
+    except SystemExit as stop:  # argparse after --help; Lightning after Ctrl-C, and its exception for SIGTERM
+        if type(stop) is not SystemExit:
+            say(f"error: {one_line(stop)}")
+            return 1
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BrokenPipeError:  # the reader of our stdout has gone (``| head``)
         sys.stderr.close()

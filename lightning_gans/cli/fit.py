@@ -20,7 +20,7 @@ from lightning_gans.callbacks.watchdog import Watchdog
 from lightning_gans.cli.checks import check_device, check_precision, read_resumed
 from lightning_gans.cli.errors import UsageError, say
 from lightning_gans.cli.loggers import check_loggers, default_loggers, make_loggers
-from lightning_gans.cli.options import FROM_DATA, REPLACED, check_flags, check_source, explain
+from lightning_gans.cli.options import FROM_DATA, REPLACED, check_flags, check_source, explain, quote_names
 from lightning_gans.cli.quiet import quiet
 from lightning_gans.cli.recipes import merge
 from lightning_gans.cli.request import Request
@@ -129,7 +129,7 @@ class TrainingCLI(LightningCLI):
         try:
             configured = parser.parse_object(values)
             parser.set_defaults({name: configured[name] for name in leaves if name in configured})  # for --help
-            self.config = parser.parse_args(self.request.flags, namespace=configured)
+            self.config = parser.parse_args(quote_names(self.request.flags), namespace=configured)
         except argparse.ArgumentError as error:
             raise UsageError(explain(str(error))) from error
 

@@ -19,7 +19,6 @@ __all__ = ["MetricsFile", "check_loggers", "default_loggers", "drop_rows", "make
 
 KINDS = ("csv", "tensorboard", "wandb")
 WANDB_OURS = ("self", "kwargs", "experiment", "save_dir", "dir", "version")  # the run's folder decides
-WANDB_TEXT = ("id", "name", "project", "entity", "group")  # names, even where they look like numbers
 
 
 def default_loggers() -> str:
@@ -88,9 +87,6 @@ def make_loggers(names: list[str], folder: Path, wandb_options: dict[str, Any], 
 
 def _wandb_logger(folder: Path, options: dict[str, Any]) -> WandbLogger:
     """W&B below the run's folder; the id lies beside its files, so that a continued run is the same run there."""
-    for key in WANDB_TEXT:
-        if options.get(key) is not None:
-            options[key] = str(options[key])
     kept = folder / "wandb" / "run_id.txt"
     if kept.exists():
         options.setdefault("id", kept.read_text(encoding="utf-8").strip())

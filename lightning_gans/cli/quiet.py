@@ -13,16 +13,17 @@ WARNINGS = (
     "in eval mode",  # the average generator is meant to be
     "smaller than the logging interval",  # the interval counts through epochs
     "AMP with fp16 is not supported on CPU",  # refused with a suggestion
+    "your dataloader is not resumable",  # ours is; the engine warns of one that is not
     "LeafSpec",  # torch's deprecations inside Lightning
 )
 MESSAGES = (
-    "💡 Tip",
+    "Tip: For seamless",
     "GPU available",
     "TPU available",
     "HPU available",
     "Seed set to",
     "Trainer already configured",
-    "`Trainer",
+    "`Trainer.fit` stopped",
 )
 
 
@@ -38,7 +39,8 @@ def quiet() -> None:
 
 
 def _useful(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(MESSAGES)
+    message = record.getMessage()
+    return not any(text in message for text in MESSAGES)
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> str:
