@@ -9,8 +9,18 @@ __all__ = ["COUNTS"]
 COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     # Goodfellow et al. 2014: MNIST, TFD, CIFAR-10 (fully connected)
     ("gan", {}, 2_503_984, 1_231_441),
-    ("gan", {"image_shape": (1, 48, 48), "generator_channels": 8000, "discriminator_channels": 1200}, 83_250_304, 21_037_201),
-    ("gan", {"image_shape": (3, 32, 32), "generator_channels": 8000, "discriminator_channels": 1600}, 89_395_072, 37_393_601),
+    (
+        "gan",
+        {"image_shape": (1, 48, 48), "generator_channels": 8000, "discriminator_channels": 1200},
+        83_250_304,
+        21_037_201,
+    ),
+    (
+        "gan",
+        {"image_shape": (3, 32, 32), "generator_channels": 8000, "discriminator_channels": 1600},
+        89_395_072,
+        37_393_601,
+    ),
     # Radford et al. 2015: the Torch and PyTorch releases
     ("dcgan", {}, 3_576_704, 2_765_568),
     ("dcgan", {"image_shape": (3, 32, 32)}, 1_068_928, 663_296),

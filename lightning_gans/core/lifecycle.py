@@ -56,15 +56,16 @@ class Lifecycle(EngineOptions):
         if self.global_rank < len(states):
             resume.restore_random_state(states[self.global_rank])
         loaders = self.trainer.fit_loop._combined_loader
-        for loader in [] if loaders is None else loaders.flattened:
-            if not getattr(getattr(loader, "sampler", None), "resumable", False) and not hasattr(
-                loader, "load_state_dict"
-            ):
-                warnings.warn(
-                    "the order of this DataLoader is not restored: the resumed run sees other batches than one that was never "
-                    "stopped (the data modules of this project restore it)",
-                    stacklevel=2,
-                )
+        samplers = [getattr(loader, "sampler", None) for loader in ([] if loaders is None else loaders.flattened)]
+        if all(getattr(sampler, "resumable", False) for sampler in samplers):
+            # Lightning only knows loaders with a state_dict; ours need none.
+            warnings.filterwarnings("ignore", ".*ended before the epoch ended and your dataloader is not resumable.*")
+        else:
+            warnings.warn(
+                "the order of this DataLoader is not restored: the resumed run sees other batches than one that was never "
+                "stopped (the data modules of this project restore it)",
+                stacklevel=2,
+            )
 
     def on_fit_end(self) -> None:
         """Drop the compiled copies."""

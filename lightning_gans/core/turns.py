@@ -70,7 +70,8 @@ def count_iteration(trainer: pl.Trainer) -> None:
 def uncount_batch(trainer: pl.Trainer) -> None:
     """A skipped batch is no iteration: keep the loggers' axis where it is, write no row for it."""
     trainer.fit_loop.epoch_loop._batches_that_stepped -= 1
-    trainer._logger_connector.reset_results()
+    if trainer._results is not None:
+        trainer._results.reset()
 
 
 def batches_counted(trainer: pl.Trainer) -> int:

@@ -17,6 +17,5 @@ class Maxout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, in_features) -> (N, units)."""
-        return (
-            self.linear(features).unflatten(1, (self.units, self.pieces)).amax(dim=2)
-        )  # (N, units, pieces) -> (N, units)
+        pieces: Tensor = self.linear(features).view(-1, self.units, self.pieces)  # (N, units * pieces) -> (N, units, pieces)
+        return pieces.amax(dim=2)

@@ -33,7 +33,13 @@ def test_iterations_checkpoints_and_log_axis(repeats: tuple[int, int], tmp_path:
     checkpoints = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=5, save_top_k=-1)
     logger = CSVLogger(tmp_path, name="", version="")
     runner = fit(
-        model, 23, images_loader(40, 4), callbacks=[checkpoints], logger=logger, enable_checkpointing=True, log_every_n_steps=4
+        model,
+        23,
+        images_loader(40, 4),
+        callbacks=[checkpoints],
+        logger=logger,
+        enable_checkpointing=True,
+        log_every_n_steps=4,
     )
     assert (runner.global_step, model.iterations) == (23, 23)
     assert sorted(int(path.stem.split("=")[1]) for path in tmp_path.glob("*.ckpt")) == [5, 10, 15, 20]
@@ -55,7 +61,9 @@ def test_d_steps_cut_the_batch_and_count_once(d_steps: int) -> None:
 def test_a_shorter_last_batch_is_skipped_once_warned_and_not_counted(tmp_path: Any) -> None:
     model = Toy()
     logger = CSVLogger(tmp_path, name="", version="")
-    with pytest.warns(UserWarning, match=r"^a batch of 2 images is skipped: the first had 4 \(drop_last=True avoids it\)$") as seen:
+    with pytest.warns(
+        UserWarning, match=r"^a batch of 2 images is skipped: the first had 4 \(drop_last=True avoids it\)$"
+    ) as seen:
         runner = fit(model, 20, images_loader(22, 4), logger=logger, log_every_n_steps=1)
     assert len([w for w in seen if "is skipped" in str(w.message)]) == 1
     assert (runner.global_step, model.iterations) == (20, 20)
@@ -65,9 +73,7 @@ def test_a_shorter_last_batch_is_skipped_once_warned_and_not_counted(tmp_path: A
 
 
 def test_a_first_batch_that_does_not_divide_names_sizes_that_work() -> None:
-    message = (
-        r"^a batch of 10 images does not divide into d_steps=3 x accumulate=2; allowed: multiples of 6, such as 6 or 12$"
-    )
+    message = r"^a batch of 10 images does not divide into d_steps=3 x accumulate=2; allowed: multiples of 6, such as 6 or 12$"
     with pytest.raises(ValueError, match=message):
         fit(Toy(d_steps=3, accumulate=2), 1, images_loader(40, 10))
 

@@ -16,14 +16,14 @@ from lightning_gans.penalties import gradient_penalty
 
 __all__ = ["Toy", "images_loader"]
 
-SHAPE = (1, 4, 4)
+SHAPE = (1, 8, 8)
 
 
 class ToyGenerator(nn.Module):
     def __init__(self, batch_norm: bool) -> None:
         super().__init__()
         norm: nn.Module = nn.BatchNorm1d(8) if batch_norm else nn.Identity()
-        self.layers = nn.Sequential(nn.Linear(3, 8), norm, nn.Tanh(), nn.Linear(8, 16), nn.Tanh())
+        self.layers = nn.Sequential(nn.Linear(3, 8), norm, nn.Tanh(), nn.Linear(8, 64), nn.Tanh())
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.layers(latents).view(-1, *SHAPE)
@@ -36,7 +36,9 @@ class Toy(LatentModule):
         super().__init__(**engine)
         self.image_shape, self.latent_dim, self.penalty = SHAPE, 3, penalty
         self.lr, self.betas = 1e-3, (0.0, 0.9)
-        critic = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1), nn.Flatten(0))
+        critic = nn.Sequential(
+            nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1), nn.Flatten(0)
+        )
         self.drawn: list[Tensor] = []
         self.seen: list[Tensor] = []
         self.set_players(ToyGenerator(batch_norm), critic)

@@ -59,9 +59,7 @@ def test_sizes_it_cannot_build(shape: tuple[int, int, int], message: str) -> Non
 def test_other_errors() -> None:
     with pytest.raises(ValueError, match=r"^network 'tensorflow'; allowed: torch, paper, mnist$"):
         DCGAN(network="tensorflow")
-    with pytest.raises(
-        ValueError, match=r"^images of 32x32; network 'mnist' allows only 28x28 \(--data\.size 28\)$"
-    ):
+    with pytest.raises(ValueError, match=r"^images of 32x32; network 'mnist' allows only 28x28 \(--data\.size 28\)$"):
         DCGAN((1, 32, 32), network="mnist")
     model = DCGAN((1, 28, 28), network="mnist", num_classes=10)
     with pytest.raises(ValueError, match=r"^labels missing for a network of 10 classes$"):
@@ -111,4 +109,10 @@ def test_real_and_fake_are_normalised_apart() -> None:
 
 def test_defaults_are_the_papers() -> None:
     model = DCGAN()
-    assert (model.lr, model.betas, model.latent_dim, model.d_steps, model.ema_decay) == (2e-4, (0.5, 0.999), 100, 1, None)
+    assert (model.lr, model.betas, model.latent_dim, model.d_steps, model.ema_decay) == (
+        2e-4,
+        (0.5, 0.999),
+        100,
+        1,
+        None,
+    )

@@ -1,0 +1,123 @@
+"""Names, lists and help: answered at once, without torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from datamodules import list_data
+from lightning_gans import __version__
+from lightning_gans.cli.names import listing
+from lightning_gans.registry import list_models
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = (
+    "import sys; from lightning_gans.cli import main; code = main(); assert 'torch' not in sys.modules; sys.exit(code)"
+)
+MODELS, DATA = ", ".join(list_models()), ", ".join(list_data())
+
+WRONG = [
+    ("tran", "error: unknown command 'tran'. Did you mean train? Choose from: train, generate, interpolate"),
+    ("train --model dcgn", f"error: unknown model 'dcgn'. Did you mean 'dcgan'? Choose from: {MODELS}"),
+    ("train --model=qqqqq", f"error: unknown model 'qqqqq'. Choose from: {MODELS}"),
+    ("train --model dcgan --data digit", f"error: unknown data 'digit'. Did you mean 'digits'? Choose from: {DATA}"),
+    ("train --data digits", f"error: which model? --model M. Choose from: {MODELS}"),
+    ("train --model", "error: --model needs a value"),
+    ("train --model --data digits", "error: --model needs a value"),
+    ("train --config no.yaml", "error: cannot read configuration file 'no.yaml': No such file or directory"),
+    ("generate", "error: the following arguments are required: CKPT, --out"),
+    (
+        "generate x.ckpt --out x.png --clases 1",
+        "error: unknown option --clases. Did you mean --classes? Choose from: --batch_size, --bn, --classes, --device, "
+        "--help, --n, --out, --overwrite, --raw, --seed, --truncation",
+    ),
+    ("generate x.ckpt --out x.png --n 0", "error: argument --n: 0; allowed: a whole number from 1 up"),
+    (
+        "generate x.ckpt --out x.png --classes 1,a",
+        "error: argument --classes: 1,a; allowed: numbers of classes by comma, such as 0,1,2",
+    ),
+    ("interpolate x.ckpt --out x.jpg", "error: --out x.jpg: allowed: a file *.png or *.gif"),
+    ("interpolate x.ckpt --out x.png --n 1", "error: --n 1 --steps 10: allowed: at least 2 each"),
+]
+
+
+def answer(arguments: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], float]:
+    """The answer of a new process and the best time of three; a first quick one is enough."""
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, *arguments.split()],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={"PYTHONPATH": str(ROOT)},
+            check=False,
+        )
+        best = min(best, time.perf_counter() - start)
+        if best < 0.5:
+            break
+    return done, best
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_wrong_names_are_answered_in_one_line_at_once(arguments: str, message: str, tmp_path: Path) -> None:
+    done, seconds = answer(arguments, tmp_path)
+    assert done.stderr == message + "\n"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert list(tmp_path.iterdir()) == []
+    assert seconds < 0.5
+
+
+@pytest.mark.parametrize("arguments", ["--list", "train --list"])
+def test_the_list_shows_every_model_and_data_set_with_a_description(arguments: str, tmp_path: Path) -> None:
+    done, seconds = answer(arguments, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == listing()
+    described = {
+        line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in listing().splitlines() if line[:2] == "  "
+    }
+    assert list(described) == list_models() + list_data()
+    assert described["dcgan"].startswith("DCGAN: convolutions with batch norm")
+    assert seconds < 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        ("", "usage: lightning-gans COMMAND [options]"),
+        ("--help", "usage: lightning-gans COMMAND [options]"),
+        ("--version", f"lightning-gans {__version__}"),
+        ("train --help", "usage: lightning-gans train --model M [--data D] [options]"),
+        ("generate --help", "usage: lightning-gans generate"),
+    ],
+)
+def test_help_and_version_come_at_once_on_stdout(arguments: str, first: str, tmp_path: Path) -> None:
+    done, seconds = answer(arguments, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0].startswith(first)
+    assert seconds < 0.5
+
+
+def test_debug_anywhere_shows_the_traceback(tmp_path: Path) -> None:
+    done, _ = answer("train --debug --model dcgn", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):\n")
+    assert f"UsageError: unknown model 'dcgn'. Did you mean 'dcgan'? Choose from: {MODELS}" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_help_of_a_model_comes_within_five_seconds(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "train.py"), "--model", "dcgan", "--help"]
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+        times.append(time.perf_counter() - start)
+    assert "--model.latent_dim" in done.stdout
+    assert "--data.batch_size" in done.stdout
+    assert min(times) < 5

@@ -1,0 +1,72 @@
+"""Two gloo processes: equal to one process with the joint batch; different images and noise; equal weights and buffers."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.core.two_processes import STEPS, contracts, toy, toy_data
+from tests.training import fit
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("processes")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.core.two_processes"]
+    result = subprocess.run(
+        [sys.executable, *launch, str(path)], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return path
+
+
+def both(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    first, second = (torch.load(folder / f"{name}-{rank}.pt", weights_only=False) for rank in range(2))
+    return first, second
+
+
+@pytest.mark.parametrize(("name", "extra"), [("toy", {}), ("toy_accumulate", {"accumulate": 2})])
+def test_two_processes_equal_one(folder: Path, name: str, extra: dict[str, Any]) -> None:
+    first, second = both(folder, name)
+    one = toy(**extra)
+    fit(one, STEPS, toy_data(1))
+    for key, value in one.state_dict().items():
+        torch.testing.assert_close(first["state"][key], value, atol=1e-6, rtol=1e-6, msg=key)
+        assert torch.equal(first["state"][key], second["state"][key])
+    assert first["images_seen"] == second["images_seen"] == one.images_seen
+    assert first["iterations"] == second["iterations"] == STEPS
+
+
+def test_processes_see_different_images_and_noise(folder: Path) -> None:
+    first, second = both(folder, "toy")
+    one = toy()
+    fit(one, STEPS, toy_data(1))
+    for kind, joint in (("images", one.seen), ("noise", one.drawn)):
+        assert len(first[kind]) == len(joint) == 2 * STEPS
+        for mine, theirs, whole in zip(first[kind], second[kind], joint, strict=True):
+            assert not torch.equal(mine, theirs)
+            assert torch.equal(torch.stack([mine, theirs], dim=1).flatten(0, 1), whole)
+
+
+def test_batch_norm_statistics_differ_until_they_are_averaged_for_a_checkpoint(folder: Path) -> None:
+    first, second = both(folder, "toy_batch_norm")
+    name = "generator.layers.1.running_mean"
+    assert not torch.equal(first["unsaved"][name], second["unsaved"][name])
+    mean = (first["unsaved"][name] + second["unsaved"][name]) / 2
+    torch.testing.assert_close(first["state"][name], mean)
+    saved = torch.load(folder / "toy_batch_norm.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(saved[key], second["state"][key]) for key in saved)
+
+
+def test_every_models_processes_agree_in_all_weights_and_buffers(folder: Path) -> None:
+    names = [name for name, _ in contracts()]
+    assert len(names) >= 2
+    for name in names:
+        first, second = both(folder, name)
+        assert [key for key, value in first["state"].items() if not torch.equal(value, second["state"][key])] == []
+        assert all(torch.isfinite(value).all() for value in first["state"].values())

@@ -1,0 +1,69 @@
+"""Trains every model on two gloo processes; each leaves what it saw in FOLDER (see test_processes.py).
+
+``python -m torch.distributed.run --nproc-per-node 2 -m tests.core.two_processes FOLDER``
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from datamodules import Digits
+from tests.contract import Contract
+from tests.core.toys import Toy
+from tests.training import fit
+
+__all__ = ["STEPS", "contracts", "toy", "toy_data"]
+
+STEPS = 5
+
+
+def contracts() -> Iterator[tuple[str, Contract]]:
+    """The contract class of every model."""
+    for file in sorted((Path(__file__).parents[1] / "models").glob("test_*.py")):
+        module = importlib.import_module(f"tests.models.{file.stem}")
+        for name, item in vars(module).items():
+            if isinstance(item, type) and issubclass(item, Contract) and item is not Contract:
+                yield f"{file.stem}-{name}", item()
+
+
+def toy(**options: Any) -> Toy:
+    """No batch norm, no dropout, a gradient penalty: two processes must equal one."""
+    torch.manual_seed(3)
+    return Toy(penalty=10.0, ema_decay=0.9, discriminator_clip=1.0, d_steps=2, **options)
+
+
+def toy_data(processes: int) -> Digits:
+    """The same joint batch for any number of processes."""
+    return Digits(size=8, batch_size=16 // processes)
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    rank = int(os.environ["RANK"])
+    options: dict[str, Any] = {"devices": 2, "strategy": "ddp"}
+    for name, extra in (("toy", {}), ("toy_accumulate", {"accumulate": 2}), ("toy_batch_norm", {"batch_norm": True})):
+        model = toy(**extra)
+        runner = fit(model, STEPS, toy_data(2), **options)
+        unsaved = {key: value.clone() for key, value in model.state_dict().items()}
+        runner.save_checkpoint(folder / f"{name}.ckpt")
+        seen = {"state": model.state_dict(), "unsaved": unsaved, "images": model.seen, "noise": model.drawn}
+        torch.save(
+            {**seen, "images_seen": model.images_seen, "iterations": model.iterations}, folder / f"{name}-{rank}.pt"
+        )
+    for name, contract in contracts():
+        torch.manual_seed(4)
+        model = contract.tiny(ema_decay=0.9)
+        runner = fit(model, 3, contract.data(), **options)
+        runner.save_checkpoint(folder / f"{name}.ckpt")
+        torch.save({"state": model.state_dict()}, folder / f"{name}-{rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
