@@ -11,6 +11,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
 from typing import Any, ClassVar
 
 import torch
@@ -190,7 +191,7 @@ class AdversarialModule(Lifecycle):
                 with self._block_sync():
                     self.manual_backward(torch.stack(list(terms.values())).sum() / len(chunks))
                 turns.detached_sum(total, terms, 1.0 / len(chunks), player)
-            average_gradients(self.players[player].parameters())
+            average_gradients(self._weights[player])
             optimizer.step()
         self.terms.update(total)
         return total
@@ -198,7 +199,7 @@ class AdversarialModule(Lifecycle):
     @contextmanager
     def _turn_of(self, player: str, chunks: int) -> Iterator[Turn]:
         """The other player frozen, the noise of a new turn."""
-        others = [p for name, network in self.players.items() if name != player for p in network.parameters()]
+        others = chain.from_iterable(weights for name, weights in self._weights.items() if name != player)
         self._turn, self._moving = self._new_turn(self._turn.number + 1, chunks), player
         try:
             with turns.frozen(others):
@@ -326,10 +327,10 @@ class AdversarialModule(Lifecycle):
         """Adjust, clip and measure gradients: here they are unscaled and averaged, in every precision."""
         player = list(self.players)[self.trainer.optimizers.index(optimizer)]
         self.adjust_gradients(player)
-        gradients = [p.grad for p in self.players[player].parameters() if p.grad is not None]
         clip = self.generator_clip if player == "generator" else self.discriminator_clip
         if clip is None and not self._writes_log:
             return
+        gradients = [parameter.grad for parameter in self._weights[player] if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if clip is not None:
             torch._foreach_mul_(gradients, (clip / (norm + 1e-6)).clamp(max=1.0))

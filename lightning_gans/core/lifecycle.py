@@ -44,6 +44,7 @@ class Lifecycle(EngineOptions):
             self.seed = self.trainer.strategy.broadcast(torch.initial_seed() % 2**62)
         self.fix_decay(self.trainer)
         self._first_batch, self._warned_short, self._cached_averagers = True, False, None
+        self._weights = {player: list(network.parameters()) for player, network in self.players.items()}
         if self.compile_networks:
             # Kept outside the module registry: state_dict keys stay as they are and penalties use the eager network.
             self._compiled = {player: torch.compile(network) for player, network in self.players.items()}

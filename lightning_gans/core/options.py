@@ -100,6 +100,8 @@ class EngineOptions(pl.LightningModule):
         self._moving: str | None = None
         self._generator: torch.Generator | None = None
         self._compiled: dict[str, Any] = {}
+        self._weights: dict[str, list[nn.Parameter]] = {}
+        """Each player's parameters, listed once a fit: walking a network costs more than freezing it."""
         self._cached_averagers: list[Averager] | None = None
         self._memory_format = torch.contiguous_format
         self._first_batch, self._writes_log, self._warned_short, self._batch_rows = True, False, False, 0

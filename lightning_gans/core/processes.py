@@ -33,6 +33,8 @@ def average_(tensors: Sequence[Tensor]) -> None:
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace the parameters' gradients by their mean over all processes."""
+    if world_size() == 1:
+        return
     average_([parameter.grad for parameter in parameters if parameter.grad is not None])
 
 
