@@ -20,7 +20,7 @@ from lightning_gans.callbacks.watchdog import Watchdog
 from lightning_gans.cli.checks import check_device, check_precision, read_resumed
 from lightning_gans.cli.errors import UsageError, say
 from lightning_gans.cli.loggers import check_loggers, default_loggers, make_loggers
-from lightning_gans.cli.options import FROM_DATA, REPLACED, check_flags, check_source, explain, quote_names
+from lightning_gans.cli.options import FROM_DATA, REPLACED, check_flags, check_source, explain
 from lightning_gans.cli.quiet import quiet
 from lightning_gans.cli.recipes import merge
 from lightning_gans.cli.request import Request
@@ -29,6 +29,7 @@ from lightning_gans.registry import import_model
 
 __all__ = ["TrainingCLI", "fit"]
 
+WANDB = dict[str, bool | list[str] | dict[str, Any] | str | None]  # no numbers: a run may be called 007 or 1e5
 CALLBACKS = {"samples": SampleGrid, "checkpoint": RunCheckpoint, "watchdog": Watchdog}  # section of options -> class
 
 
@@ -102,7 +103,7 @@ class TrainingCLI(LightningCLI):
         """Our own options, and the links from data to model."""
         parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to go on from; last: the newest run's")
         parser.add_argument("--logger", type=str, default=default_loggers(), help="csv,tensorboard,wandb or none")
-        parser.add_argument("--wandb", type=dict[str, Any], default={}, help="--wandb.KEY V: options of W&B")
+        parser.add_argument("--wandb", type=WANDB, default={}, help="--wandb.KEY V: options of W&B")
         for key, callback in CALLBACKS.items():
             parser.add_class_arguments(callback, key, skip={"folder"})
             parser.callback_keys.append(key)
@@ -129,7 +130,7 @@ class TrainingCLI(LightningCLI):
         try:
             configured = parser.parse_object(values)
             parser.set_defaults({name: configured[name] for name in leaves if name in configured})  # for --help
-            self.config = parser.parse_args(quote_names(self.request.flags), namespace=configured)
+            self.config = parser.parse_args(self.request.flags, namespace=configured)
         except argparse.ArgumentError as error:
             raise UsageError(explain(str(error))) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -10,13 +9,10 @@ from typing import Any
 from lightning_gans.cli.errors import UsageError, did_you_mean
 from lightning_gans.cli.recipes import Source
 
-__all__ = ["FROM_DATA", "PRECISIONS", "REPLACED", "check_flags", "check_source", "explain", "quote_names"]
+__all__ = ["FROM_DATA", "PRECISIONS", "REPLACED", "check_flags", "check_source", "explain"]
 
 # What models take from their data; never typed.
 FROM_DATA = ("image_shape", "num_classes", "tags", "source_shape", "target_shape")
-
-# Names given by people or by W&B, whatever they look like.
-WANDB_TEXT = tuple(f"--wandb.{key}" for key in ("id", "name", "project", "entity", "group"))
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -48,17 +44,6 @@ def check_source(source: Source, leaves: Iterable[str]) -> None:
     known = set(leaves)
     for name in _paths(source.values, known):
         _check(name, known, f" in {source.name}")
-
-
-def quote_names(flags: list[str]) -> list[str]:
-    """Flags with the values of ``--wandb.id`` and its like in quotes: the parser would read 007 as 7 and 1e5 as a number."""
-    quoted: list[str] = []
-    for flag in flags:
-        if quoted and quoted[-1] in WANDB_TEXT:
-            flag = json.dumps(flag)
-        name, equals, value = flag.partition("=")
-        quoted.append(f"{name}={json.dumps(value)}" if equals and name in WANDB_TEXT else flag)
-    return quoted
 
 
 def explain(message: str) -> str:
