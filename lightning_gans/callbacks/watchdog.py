@@ -109,8 +109,7 @@ class Watchdog(Callback):
         if self._found("critic", self._accuracy > HIGH_ACCURACY):
             rank_zero_warn(
                 f"the discriminator is right in {self._accuracy:.1%} of cases (iteration {module.iterations}): "
-                "the generator may learn nothing more; try a lower --model.discriminator_lr, fewer --model.d_steps, or "
-                "--model.augment diffaugment:color,translation,cutout"
+                "the generator may learn nothing more; try a lower --model.discriminator_lr or fewer --model.d_steps"
             )
 
     def _check_samples(self, module: LatentModule) -> None:
