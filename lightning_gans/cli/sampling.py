@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lightning_gans.cli.errors import UsageError, did_you_mean
+from lightning_gans.cli.imports import quick_imports
 
 __all__ = ["generate", "interpolate"]
 
@@ -23,7 +24,8 @@ def generate(arguments: list[str]) -> int:
     parser.add_argument("--truncation", type=float, default=1.0, help="factor on the latents; 1: none (default)")
     parser.add_argument("--batch_size", type=_positive, default=64, help="images a pass; changes nothing but memory")
     options = parser.parse_args(arguments)
-    from lightning_gans.cli import drawing
+    with quick_imports():
+        from lightning_gans.cli import drawing
 
     drawing.check_out(Path(options.out), options.overwrite)
     module = drawing.load_sampler(options.checkpoint, options.device)
@@ -52,7 +54,8 @@ def interpolate(arguments: list[str]) -> int:
         raise UsageError(f"--out {out}: allowed: a file *.png or *.gif")
     if options.n < 2 or options.steps < 2:
         raise UsageError(f"--n {options.n} --steps {options.steps}: allowed: at least 2 each")
-    from lightning_gans.cli import drawing
+    with quick_imports():
+        from lightning_gans.cli import drawing
 
     module = drawing.load_sampler(options.checkpoint, options.device)
     drawing.write_walk(module, options.n, options.steps, options.seed, not options.raw, options.bn, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from lightning_gans.cli.imports import quick_imports
 from lightning_gans.cli.names import listing
 from lightning_gans.cli.request import read_request
 
@@ -36,6 +37,7 @@ def train(arguments: list[str]) -> int:
         sys.stdout.write(HELP)
         return 0
     request = read_request(arguments)
-    from lightning_gans.cli.fit import fit  # torch and Lightning come with it
+    with quick_imports():
+        from lightning_gans.cli.fit import fit  # torch and Lightning come with it
 
     return fit(request)

@@ -111,13 +111,16 @@ def test_debug_anywhere_shows_the_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_help_of_a_model_comes_within_five_seconds(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "train.py"), "--model", "dcgan", "--help"]
-    times = []
-    for _ in range(3):
+def test_the_help_of_a_model_takes_five_seconds_or_on_a_busy_machine_little_more_than_importing_lightning(
+    tmp_path: Path,
+) -> None:
+    def seconds(*arguments: str) -> tuple[float, str]:
         start = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
-        times.append(time.perf_counter() - start)
-    assert "--model.latent_dim" in done.stdout
-    assert "--data.batch_size" in done.stdout
-    assert min(times) < 5
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=tmp_path, check=True)
+        return time.perf_counter() - start, done.stdout
+
+    runs = [seconds(str(ROOT / "train.py"), "--model", "dcgan", "--help") for _ in range(3)]
+    lightning = min(seconds("-c", "import pytorch_lightning")[0] for _ in range(3))
+    assert "--model.latent_dim" in runs[0][1]
+    assert "--data.batch_size" in runs[0][1]
+    assert min(run[0] for run in runs) < max(5, 1.2 * lightning)
