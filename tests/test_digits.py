@@ -47,6 +47,7 @@ def test_blends_repeats_and_noise_fail() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_dcgan_learns_digits_in_1000_iterations(tmp_path: Path) -> None:
+    torch.set_num_threads(2)
     options = ["--trainer.max_steps", "1000", "--trainer.default_root_dir", str(tmp_path), "--logger", "none"]
     assert main(["train", "--model", "dcgan", *options]) == 0
     model = load(tmp_path / "runs" / "dcgan-digits" / "1" / "checkpoints" / "last.ckpt")

@@ -63,9 +63,9 @@ class AdversarialModule(Lifecycle):
         if self.channels_last and any(parameter.dim() == 4 for parameter in self.parameters()):
             self._memory_format = torch.channels_last
             self.to(memory_format=torch.channels_last)
-        for player in self.ema_players:
-            network = None if self.ema_decay is None else averaged_copy(self.players[player])
-            setattr(self, f"{player}_ema", network)
+        for player, network in self.players.items():
+            averaged = self.ema_decay is not None and player in self.ema_players
+            setattr(self, f"{player}_ema", averaged_copy(network) if averaged else None)
         self._name_hparams()
 
     def _name_hparams(self) -> None:

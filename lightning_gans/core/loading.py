@@ -28,9 +28,11 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
         raise FileNotFoundError(f"no checkpoint at '{path}'")
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"'{path}' is not a checkpoint, or holds more than tensors and plain values") from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"'{path}' is not a readable checkpoint: {reason[:120]}") from error
+        raise ValueError(f"'{path}' is damaged, or no checkpoint: {reason[:120]}") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint or "adversarial" not in checkpoint:
         raise ValueError(f"'{path}' is not a checkpoint of lightning-gans")
     name = checkpoint.get("hyper_parameters", {}).get("model_name")

@@ -55,7 +55,7 @@ OTHER = [
         "--ckpt_path last",
         "--ckpt_path last: no run with checkpoints/last.ckpt in runs/dcgan-digits; start one without --ckpt_path",
     ),
-    ("--ckpt_path foreign.ckpt", "'foreign.ckpt' is not a readable checkpoint: EOFError"),
+    ("--ckpt_path foreign.ckpt", "'foreign.ckpt' is damaged, or no checkpoint: EOFError"),
 ]
 
 

@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_empty_is_refused_unless_overwritten(call: Call, ch
     ("flags", "code", "message"),
     [
         ("no.ckpt --out a.png", 1, "no checkpoint at 'no.ckpt'"),
-        ("foreign.ckpt --out a.png", 1, "'foreign.ckpt' is not a readable checkpoint: EOFError"),
+        ("foreign.ckpt --out a.png", 1, "'foreign.ckpt' is damaged, or no checkpoint: EOFError"),
         ("{} --out a.png --classes 1", 1, "labels for DCGAN, which was trained without classes"),
         ("{} --out a.png --truncation -1", 1, "truncation=-1.0; allowed: 0 or more, 1 = none"),
         ("{} --out a.png --device warp", 2, "--device warp: no such device here; allowed: auto, cpu, cuda or cuda:N"),
