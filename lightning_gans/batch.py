@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "IMAGE_KEYS",
     "Batch",
     "ImageBatch",
     "PairedBatch",

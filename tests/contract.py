@@ -128,7 +128,10 @@ class Contract:
         scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
         for plugin in (MixedPrecision("bf16-mixed", "cpu"), MixedPrecision("16-mixed", "cpu", scaler=scaler)):
             model = self.seeded(generator_clip=1.0, discriminator_clip=1.0)
+            before = {player: [p.clone() for p in network.parameters()] for player, network in model.players.items()}
             fit(model, 2, self.data(), plugins=[plugin])
+            for player, network in model.players.items():  # a scaler may skip steps, but not all
+                assert any(not torch.equal(a, b) for a, b in zip(before[player], network.parameters(), strict=True))
             assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in model.parameters())
 
     def test_unknown_option_is_refused(self) -> None:

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 
 def run(*command: str, cwd: Path) -> str:
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env={**clean, "PIP_QUIET": "1"})
+    result = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, env={**clean, "PIP_QUIET": "1"}
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
@@ -25,7 +27,12 @@ def test_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", str(tmp_path / "venv"), cwd=tmp_path)
     python = str(tmp_path / "venv" / "bin" / "python")
     run(python, "-m", "pip", "install", str(wheel), cwd=tmp_path)
-    where = run(python, "-c", "import lightning_gans, datamodules; print(lightning_gans.__file__, datamodules.__file__)", cwd=tmp_path)
+    where = run(
+        python,
+        "-c",
+        "import lightning_gans, datamodules; print(lightning_gans.__file__, datamodules.__file__)",
+        cwd=tmp_path,
+    )
     assert all(str(tmp_path / "venv") in path for path in where.split())
     command = str(tmp_path / "venv" / "bin" / "lightning-gans")
     tiny = ["--model.generator_channels", "8", "--model.discriminator_channels", "8", "--trainer.max_steps", "3"]

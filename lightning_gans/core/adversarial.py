@@ -17,13 +17,12 @@ from typing import Any, ClassVar
 import torch
 from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from lightning_gans.batch import Batch, normalize_batch
 from lightning_gans.core import turns
-from lightning_gans.core.ema import Averager, averaged_copy
-from lightning_gans.core.lifecycle import Lifecycle
+from lightning_gans.core.ema import averaged_copy
 from lightning_gans.core.noise import Turn
+from lightning_gans.core.optimization import Optimization
 from lightning_gans.core.options import EngineOptions
 from lightning_gans.core.processes import average_gradients, world_size
 
@@ -33,7 +32,7 @@ Terms = dict[str, Tensor]
 """Named, weighted scalars whose sum is differentiated."""
 
 
-class AdversarialModule(Lifecycle):
+class AdversarialModule(Optimization):
     """Base of every model: networks in, two losses, and this class plays the game.
 
     A model's `__init__` calls `super().__init__(**engine)` first and ends with `set_players`; it writes `generator_loss` and
@@ -43,14 +42,9 @@ class AdversarialModule(Lifecycle):
     """
 
     turn_order: ClassVar[tuple[str, str]] = ("discriminator", "generator")
-    ema_players: ClassVar[tuple[str, ...]] = ("generator",)
     decision_threshold: ClassVar[float | None] = 0.0
     """The logit above which the critic says "real"; None where the scale of logits means nothing (Wasserstein)."""
 
-    lr: float
-    discriminator_lr: float | None = None
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
     image_shape: tuple[int, int, int]
     num_classes: int | None = None
     generator_ema: nn.Module | None
@@ -62,7 +56,9 @@ class AdversarialModule(Lifecycle):
         self.generator, self.discriminator = generator, discriminator
         if self.channels_last and any(parameter.dim() == 4 for parameter in self.parameters()):
             self._memory_format = torch.channels_last
-            self.to(memory_format=torch.channels_last)
+            for weight in self.parameters():
+                if weight.dim() == 4:
+                    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         for player, network in self.players.items():
             averaged = self.ema_decay is not None and player in self.ema_players
             setattr(self, f"{player}_ema", averaged_copy(network) if averaged else None)
@@ -110,47 +106,43 @@ class AdversarialModule(Lifecycle):
     def prepare_batch(self, batch: Any) -> Batch:
         """A user's batch, normalised: float32 images in [-1, 1], in the memory format of the networks."""
         named = normalize_batch(batch, check=self._first_batch or self._writes_log, first=self._first_batch)
+        if self._first_batch:
+            self.check_batch(named)
         for key, value in named.items():
             if value.dim() == 4:
                 named[key] = value.contiguous(memory_format=self._memory_format)
         return named
 
+    def check_batch(self, batch: Batch) -> None:
+        """Refuse a first batch that does not suit the networks.
+
+        Raises:
+            ValueError: images of another shape than `image_shape`.
+        """
+        if "images" in batch and tuple(batch["images"].shape[1:]) != self.image_shape:
+            given, built = ("x".join(map(str, shape)) for shape in (batch["images"].shape[1:], self.image_shape))
+            raise ValueError(f"images of {given}; this model was built for {built} (image_shape)")
+
     def initialize(self, batch: Batch) -> None:
         """A start that depends on data: called once, before the first iteration, with process 0's batch on all."""
 
-    def adjust_gradients(self, player: str) -> None:
-        """Change the moving player's gradients, unscaled and averaged over processes, before they are clipped."""
-
-    def optimizer_settings(self, player: str, group: dict[str, Any]) -> dict[str, Any]:
-        """Settings of a parameter group for the coming iteration; `group["initial_lr"]` is the undecayed rate."""
-        return {"lr": group["initial_lr"] * self.lr_factor()}
-
-    def learning_rate(self, player: str) -> float:
-        """A player's undecayed learning rate."""
-        return self.lr if player == "generator" or self.discriminator_lr is None else self.discriminator_lr
-
-    def configure_optimizers(self) -> Any:
-        """One optimiser a player, in the order of `players`: Adam with `lr`, `discriminator_lr`, `betas`."""
-        # The fused step is a fifth of the plain one's time, but unscales by itself, before gradients can be clipped.
-        fused = self.device.type in ("cpu", "cuda") and str(self.trainer.precision) != "16-mixed"
-        return [
-            torch.optim.Adam(
-                [{"params": list(network.parameters()), "name": player}],
-                lr=self.learning_rate(player),
-                betas=self.betas,
-                weight_decay=self.weight_decay,
-                fused=fused,
-            )
-            for player, network in self.players.items()
-        ]
-
     # ---------------------------------------------------------------- what losses use
 
-    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The one door to the critic: logits of `images` (N, C, H, W). Penalties take `self.discriminator` instead."""
-        network = self._compiled.get("discriminator", self.discriminator)
+    def discriminate(self, images: Tensor, labels: Tensor | None = None, *, name: str | None = None) -> Tensor:
+        """The one door to the critic: float32 logits of `images` (N, C, H, W). Penalties take `self.discriminator` instead.
+
+        `name` chooses a network of a player that is a `ModuleDict`. Logits leave half precision here, so that losses, what is
+        logged and what is steered by them are computed in 32-bit.
+        """
+        network = self.discriminator if name is None else self.discriminator.get_submodule(name)
+        network = self.fast(network)
         logits: Tensor = network(images) if labels is None else network(images, labels)
-        return logits
+        return logits.float()
+
+    def fast(self, network: nn.Module) -> nn.Module:
+        """The compiled copy of a network, or the network itself when nothing is compiled."""
+        compiled: nn.Module = self._compiled.get(id(network), network)
+        return compiled
 
     def noise(self, shape: tuple[int, ...], distribution: str = "normal") -> Tensor:
         """The one source of noise in training: `shape[0]` rows of this turn's, this process's stream.
@@ -164,8 +156,9 @@ class AdversarialModule(Lifecycle):
         return self._turn.noise(shape, distribution, self._generator)
 
     def record(self, name: str, tensor: Tensor) -> None:
-        """Keep a tensor that is logged (its mean) and watched, but not differentiated."""
-        self.records[f"{self._moving or 'generator'}/{name}"] = tensor.detach()
+        """Keep a tensor that is logged (its mean) and watched, but not differentiated; chunks of a turn are joined."""
+        key, values = f"{self._moving or 'generator'}/{name}", tensor.detach().flatten()
+        self.records[key] = torch.cat([self.records[key], values]) if self._turn.chunk else values
 
     # ---------------------------------------------------------------- the primitive
 
@@ -228,7 +221,9 @@ class AdversarialModule(Lifecycle):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """One iteration. Counts once, whatever the number of updates."""
         turns.silence_counting(self.trainer)
-        self._writes_log = (turns.batches_counted(self.trainer) + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        self._writes_log = every > 0 and (turns.batches_counted(self.trainer) + 1) % every == 0
+        self._turn = self._new_turn(0)
         prepared = self.prepare_batch(batch)
         if not self._fits(prepared):
             turns.uncount_batch(self.trainer)
@@ -236,13 +231,12 @@ class AdversarialModule(Lifecycle):
         if self._first_batch:
             self._start(prepared)
         self.mid_iteration = True
-        self._apply_settings()
-        self._turn = self._new_turn(0)
+        self.apply_settings()
         self.terms, self.records = {}, {}
         self.play(turns.cut(prepared, self.parts))
         self.iterations += 1
         self.images_seen += turns.rows(prepared) * self.trainer.world_size
-        self._update_averages()
+        self.update_averages()
         turns.count_iteration(self.trainer)
         self.mid_iteration = False
         if self._writes_log:
@@ -258,27 +252,26 @@ class AdversarialModule(Lifecycle):
                     self.discriminator_turn(parts[turn % len(parts)])
 
     def _fits(self, batch: Batch) -> bool:
-        """Whether the batch has the first one's size; the first one must divide into parts and chunks.
+        """Whether to train on a batch: the first must divide into parts and chunks, a shorter one that ends an epoch is left.
 
         Raises:
             ValueError: a first batch that does not divide; names the nearest sizes that do.
         """
         size, unit = turns.rows(batch), self.parts * self.accumulate
-        if self._first_batch:
-            if size % unit or not size:
-                below, above = size // unit * unit, (size // unit + 1) * unit
-                works = " or ".join(str(n) for n in (below, above) if n)
-                raise ValueError(
-                    f"a batch of {size} images does not divide into d_steps={self.parts} x accumulate={self.accumulate}; "
-                    f"allowed: multiples of {unit}, such as {works}"
-                )
+        if self._first_batch and (size % unit or not size):
+            below, above = size // unit * unit, (size // unit + 1) * unit
+            works = " or ".join(str(n) for n in (below, above) if n)
+            raise ValueError(
+                f"a batch of {size} images does not divide into d_steps={self.parts} x accumulate={self.accumulate}; "
+                f"allowed: multiples of {unit}, such as {works}"
+            )
+        if self._first_batch or size == self._batch_rows or (size % unit == 0 and not self.trainer.is_last_batch):
             self._batch_rows = size
-        if size == self._batch_rows:
             return True
         if not self._warned_short:
             self._warned_short = True
             warnings.warn(
-                f"a batch of {size} images is skipped: the first had {self._batch_rows} (drop_last=True avoids it)",
+                f"a batch of {size} images is skipped: the one before had {self._batch_rows} (drop_last=True avoids it)",
                 stacklevel=2,
             )
         return False
@@ -290,48 +283,12 @@ class AdversarialModule(Lifecycle):
             self.initialized = True
             if type(self).initialize is not AdversarialModule.initialize:
                 first = self.trainer.strategy.broadcast(batch) if world_size() > 1 else batch
+                self._turn = Turn(seed=self.seed or 0, number=-1)  # the same noise in all processes
                 with torch.no_grad():
                     self.initialize({key: value.to(self.device) for key, value in first.items()})
-                for average in self._averagers():
+                for average in self.averagers():
                     average.copy()
+                self._turn = self._new_turn(0)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group.setdefault("initial_lr", group["lr"])
-
-    def _apply_settings(self) -> None:
-        custom = type(self).optimizer_settings is not AdversarialModule.optimizer_settings
-        if self.lr_schedule == "constant" and not custom:
-            return
-        for player, optimizer in zip(self.players, self.trainer.optimizers, strict=True):
-            for group in optimizer.param_groups:
-                group.update(self.optimizer_settings(player, group))
-            if self._writes_log:
-                self.log(f"{player}/lr", optimizer.param_groups[0]["lr"])
-
-    def _averagers(self) -> list[Averager]:
-        if self.ema_decay is None:
-            return []
-        if self._cached_averagers is None:
-            self._cached_averagers = [Averager(self.players[p], getattr(self, f"{p}_ema")) for p in self.ema_players]
-        return self._cached_averagers
-
-    def _update_averages(self) -> None:
-        finished = self.iterations - 1 - self.ema_start
-        for average in self._averagers():
-            if finished < 0:
-                average.copy()
-            else:
-                average.update(self.ema_decay or 0.0, finished)
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Adjust, clip and measure gradients: here they are unscaled and averaged, in every precision."""
-        player = list(self.players)[self.trainer.optimizers.index(optimizer)]
-        self.adjust_gradients(player)
-        clip = self.generator_clip if player == "generator" else self.discriminator_clip
-        if clip is None and not self._writes_log:
-            return
-        gradients = [parameter.grad for parameter in self._weights[player] if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if clip is not None:
-            torch._foreach_mul_(gradients, (clip / (norm + 1e-6)).clamp(max=1.0))
-        self.terms[f"{player}/grad_norm"] = norm

@@ -41,6 +41,8 @@ class LatentModule(AdversarialModule):
     """Fakes of the generator's turn for each real image of its part."""
     redraws_fakes: bool = False
     """The paper draws fresh fakes for the generator's turn; then they are not shared by default."""
+    conditional: bool = True
+    """Whether the generator takes the class where there are classes (a semi-supervised one does not)."""
     batch_norm: str = "standing"
     """Batch-norm statistics that sampling uses: "standing" (re-estimated) or "running"."""
 
@@ -48,6 +50,11 @@ class LatentModule(AdversarialModule):
     _shared_with: int | None = None
     """The turn of the generator that used the graph of the shared fakes: a second one needs a new draw."""
     _sampler: tuple[object, nn.Module] | None = None
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the generator takes labels."""
+        return self.conditional and self.num_classes is not None
 
     # ---------------------------------------------------------------- training
 
@@ -74,12 +81,20 @@ class LatentModule(AdversarialModule):
         with torch.set_grad_enabled(self._moving != "discriminator"):
             return self._draw_fakes(batch)
 
+    def fake_labels(self, batch: Batch, copies: int) -> Tensor | None:
+        """Classes of the fakes, `copies` for each real image one after the other: here those of the real images."""
+        return batch["labels"].repeat_interleave(copies) if self.is_conditional else None
+
     def _draw_fakes(self, batch: Batch) -> Fakes:
         copies = self.generator_batch_factor if self._moving == "generator" else 1
-        latents = self.latents(turns.rows(batch) * copies, lambda shape, kind: self.noise(shape, kind))
-        labels = batch["labels"].repeat(copies) if self.num_classes is not None else None
-        network = self._compiled.get("generator", self.generator)
-        return Fakes(latents, labels, self.synthesize(network, latents, labels))
+
+        def source(shape: tuple[int, ...], distribution: str) -> Tensor:
+            # A row for each real image, so that chunks and processes cut noise and labels alike.
+            return self.noise((shape[0] // copies, copies, *shape[1:]), distribution).flatten(0, 1)
+
+        latents = self.latents(turns.rows(batch) * copies, source)
+        labels = self.fake_labels(batch, copies)
+        return Fakes(latents, labels, self.synthesize(self.fast(self.generator), latents, labels))
 
     def play(self, parts: list[Batch]) -> None:
         """The turns, on one draw of fakes where they are shared: one generator pass an iteration."""
@@ -93,7 +108,27 @@ class LatentModule(AdversarialModule):
     def _shares_fakes(self) -> bool:
         possible = self.d_steps == self.accumulate == self.generator_batch_factor == self.discriminator_turns() == 1
         possible = possible and self.turn_order[0] == "discriminator"
+        if self.share_fakes and not possible:
+            raise ValueError(
+                "share_fakes=True; allowed: only with one turn of each player on as many fakes as real images"
+            )
         return possible and (not self.redraws_fakes if self.share_fakes is None else self.share_fakes)
+
+    def check_batch(self, batch: Batch) -> None:
+        """Refuse a first batch without the classes that a conditional generator needs.
+
+        Raises:
+            ValueError: images of another shape, no labels, or labels outside the classes.
+        """
+        super().check_batch(batch)
+        if not self.is_conditional:
+            return
+        allowed = f"allowed: a label an image, 0 to {(self.num_classes or 0) - 1}"
+        if "labels" not in batch:
+            raise ValueError(f"a batch without labels for a model with classes; {allowed}")
+        low, high = (int(bound) for bound in torch.aminmax(batch["labels"]))
+        if low < 0 or high >= (self.num_classes or 0):
+            raise ValueError(f"labels from {low} to {high}; {allowed}")
 
     # ---------------------------------------------------------------- sampling
 
@@ -158,6 +193,8 @@ class LatentModule(AdversarialModule):
         """`generate`, a batch at a time: any number of images in the memory of one batch."""
         if n < 0:
             raise ValueError(f"n={n}; allowed: 0 or more")
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}; allowed: 1 or more")
         if truncation < 0.0:
             raise ValueError(f"truncation={truncation}; allowed: 0 or more, 1 = none")
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
@@ -182,7 +219,7 @@ class LatentModule(AdversarialModule):
             return images.float().clamp(-1.0, 1.0).cpu().contiguous()
 
     def _classes(self, n: int, labels: Sequence[int] | Tensor | None) -> Tensor | None:
-        if self.num_classes is None:
+        if not self.is_conditional or self.num_classes is None:
             if labels is not None:
                 raise ValueError(f"labels for {type(self).__name__}, which was trained without classes")
             return None
@@ -215,8 +252,9 @@ class LatentModule(AdversarialModule):
 
         Running statistics trail behind the weights, and an average of weights has none of its own.
         """
-        # A fused optimiser step does not raise a tensor's version, an in-place change between iterations does.
-        version = (id(live), self.device, self.iterations, sum(tensor._version for tensor in live.parameters()))
+        # Tensors' version counters miss fused optimiser steps; norms cost little beside the estimate.
+        norms = torch.stack(torch._foreach_norm(list(live.parameters()))).tolist()
+        version = (id(live), self.device, norms)
         if self._sampler is not None and self._sampler[0] == version:
             return self._sampler[1]
         network = copy.deepcopy(live).eval().requires_grad_(False)
@@ -224,15 +262,19 @@ class LatentModule(AdversarialModule):
             layer.reset_running_stats()
             layer.momentum = None  # a plain mean over the batches
             layer.train()
-        for batch in range(STANDING_BATCHES):
-            indices = range(batch * STANDING_BATCH_SIZE, (batch + 1) * STANDING_BATCH_SIZE)
-            labels = (
-                None if self.num_classes is None else torch.arange(len(indices), device=self.device) % self.num_classes
-            )
-            self.synthesize(network, self.sample_latents(indices, stream(0, 0)).to(self.device), labels)
+        for start in range(0, STANDING_BATCHES * STANDING_BATCH_SIZE, STANDING_BATCH_SIZE):
+            indices = torch.arange(start, start + STANDING_BATCH_SIZE)
+            labels = (indices % self.num_classes).to(self.device) if self.is_conditional and self.num_classes else None
+            latents = self.sample_latents(indices.tolist(), stream(0, 0)).to(self.device)
+            self.synthesize(network, latents, labels)
         network.eval()
         object.__setattr__(self, "_sampler", (version, network))  # not a sub-module: it must not enter checkpoints
         return network
+
+    def teardown(self, stage: str) -> None:
+        """Free the copy that grids were drawn from."""
+        super().teardown(stage)
+        self._sampler = None
 
 
 def _normalizers(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import torch
-from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
+from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, SingleDeviceStrategy
 from torch import nn
 
 from lightning_gans.core import resume
@@ -28,26 +28,50 @@ class Lifecycle(EngineOptions):
         """Refuse what the engine cannot do right.
 
         Raises:
-            ValueError: a strategy other than one device or DDP, or a precision that casts the whole module.
+            ValueError: a strategy other than one device or DDP by separate processes, or a precision that casts the module.
         """
         if stage != "fit":
             return
         strategy, precision = self.trainer.strategy, str(self.trainer.precision)
-        if not isinstance(strategy, (SingleDeviceStrategy, DDPStrategy)):
+        ddp = isinstance(strategy, DDPStrategy) and not isinstance(strategy, DeepSpeedStrategy)
+        if not ddp and not isinstance(strategy, SingleDeviceStrategy):
             raise ValueError(f"strategy {type(strategy).__name__}; allowed: a single device, or ddp")
+        started = getattr(strategy, "_start_method", None)
+        if started not in (
+            None,
+            "popen",
+        ):  # such processes would hand weights back, but not counters, seed and random state
+            raise ValueError(f"ddp started by {started}; allowed: ddp, started as separate processes")
         if precision not in ("32-true", "bf16-mixed", "16-mixed"):
             raise ValueError(f"precision '{precision}'; allowed: 32-true, bf16-mixed, 16-mixed")
 
     def on_fit_start(self) -> None:
-        """Choose the seed of a new run, fix the length of its schedule, compile."""
+        """Choose the seed of a new run, fix the length of its schedule, compile.
+
+        Raises:
+            ValueError: what only shows now: synchronised batch norm, schedulers of Lightning, a schedule without an end.
+        """
+        if any(isinstance(module, nn.SyncBatchNorm) for module in self.modules()):
+            raise ValueError("sync_batchnorm=True; allowed: False (sampling on one process would wait for the others)")
+        if self.trainer.lr_scheduler_configs:
+            raise ValueError(
+                "schedulers from configure_optimizers; allowed: lr_schedule, or optimizer_settings of the model"
+            )
+        resumed = self.trainer.ckpt_path is not None
+        if not resumed:  # a model that was loaded, or trained before, starts a run of its own
+            self.seed, self.decay_end, self._resumed = None, None, None
         if self.seed is None:
             self.seed = self.trainer.strategy.broadcast(torch.initial_seed() % 2**62)
         self.fix_decay(self.trainer)
         self._first_batch, self._warned_short, self._cached_averagers = True, False, None
         self._weights = {player: list(network.parameters()) for player, network in self.players.items()}
+        self.training = True
+        for network in self.players.values():
+            network.train()  # Lightning leaves the mode alone, and a loaded model is in evaluation mode
         if self.compile_networks:
             # Kept outside the module registry: state_dict keys stay as they are and penalties use the eager network.
-            self._compiled = {player: torch.compile(network) for player, network in self.players.items()}
+            networks = [part for network in self.players.values() for part in _callable_parts(network)]
+            self._compiled = {id(network): torch.compile(network) for network in networks}
 
     def on_train_start(self) -> None:
         """Take up the random state of the run that is resumed: nothing random happens between here and the first step."""
@@ -68,8 +92,8 @@ class Lifecycle(EngineOptions):
                 stacklevel=2,
             )
 
-    def on_fit_end(self) -> None:
-        """Drop the compiled copies."""
+    def teardown(self, stage: str) -> None:
+        """Drop the compiled copies, after an exception too."""
         self._compiled = {}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -90,3 +114,8 @@ class Lifecycle(EngineOptions):
         self.seed, self.iterations, self.images_seen = state["seed"], state["iterations"], state["images_seen"]
         self.initialized, self.decay_end = state["initialized"], state["decay_end"]
         self._resumed = state["random"]
+
+
+def _callable_parts(network: nn.Module) -> list[nn.Module]:
+    """What is called of a player: itself, or each network of a `ModuleDict`."""
+    return list(network.values()) if isinstance(network, nn.ModuleDict) else [network]

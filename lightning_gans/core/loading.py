@@ -56,7 +56,8 @@ def load(path: str | PathLike[str], bn: str = "standing") -> AdversarialModule:
         raise ValueError(f"bn '{bn}'; allowed: standing, running")
     checkpoint = read_checkpoint(path)
     hparams = checkpoint["hyper_parameters"]
-    model: AdversarialModule = import_model(hparams["model_name"])(**hparams)
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn only to be replaced
+        model: AdversarialModule = import_model(hparams["model_name"])(**hparams)
     try:
         model.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:

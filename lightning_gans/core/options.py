@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lightning_gans.core.ema import Averager
 from lightning_gans.core.noise import Turn
+from lightning_gans.registry import list_models
 from lightning_gans.schedules import SCHEDULES, factor
 
 __all__ = ["EngineOptions"]
@@ -62,7 +63,7 @@ class EngineOptions(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False
-        if model_name is not None and model_name != self.model_name:
+        if model_name != self.model_name and {model_name, self.model_name} <= set(list_models()):
             raise ValueError(
                 f"a checkpoint of '{model_name}' cannot be loaded as '{self.model_name}'; lightning_gans.load(path) loads any model"
             )
@@ -94,12 +95,13 @@ class EngineOptions(pl.LightningModule):
         self.terms: dict[str, Tensor] = {}
         """Detached terms of the latest iteration, "player/term"."""
         self.records: dict[str, Tensor] = {}
-        """Recorded tensors of the latest iteration, "player/name", not reduced (of the last chunk, when accumulating)."""
+        """Recorded tensors of the latest iteration, "player/name", flat, not reduced."""
         self.decay_end: int | None = self.decay_iterations
         self._turn = Turn()
         self._moving: str | None = None
         self._generator: torch.Generator | None = None
-        self._compiled: dict[str, Any] = {}
+        self._compiled: dict[int, Any] = {}
+        """Compiled copies by the id of the network; outside the module registry."""
         self._weights: dict[str, list[nn.Parameter]] = {}
         """Each player's parameters, listed once a fit: walking a network costs more than freezing it."""
         self._cached_averagers: list[Averager] | None = None
@@ -117,11 +119,12 @@ class EngineOptions(pl.LightningModule):
         return factor(self.lr_schedule, self.iterations, start=self.decay_start, end=self.decay_end or 0)
 
     def fix_decay(self, trainer: pl.Trainer) -> None:
-        """Fix where the decay ends, at the first start: a longer resumed run keeps it.
+        """Fix where the decay ends, at the first start: a longer resumed run keeps it, unless the option names another.
 
         Raises:
             ValueError: a run without a length cannot tell where a decay ends.
         """
+        self.decay_end = self.decay_iterations or self.decay_end
         if self.lr_schedule in ("constant", "step") or self.decay_end is not None:
             return
         steps = trainer.max_steps if trainer.max_steps > 0 else trainer.estimated_stepping_batches
@@ -129,4 +132,4 @@ class EngineOptions(pl.LightningModule):
             raise ValueError(
                 f"lr_schedule '{self.lr_schedule}' in a run without an end; set decay_iterations or max_steps"
             )
-        self.decay_end = int(steps)
+        self.decay_end = self.iterations + int(steps)

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
-__all__ = ["average_batch_norm", "average_gradients", "gather_objects", "world_size"]
+__all__ = ["average_", "average_batch_norm", "average_gradients", "gather_objects", "world_size"]
 
 T = TypeVar("T")
 
@@ -31,11 +31,25 @@ def average_(tensors: Sequence[Tensor]) -> None:
     torch._foreach_copy_(list(tensors), list(_unflatten_dense_tensors(flat, tensors)))
 
 
+@torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace the parameters' gradients by their mean over all processes."""
+    """Replace the parameters' gradients by their mean over all processes.
+
+    One process may have no gradient where another has (no labelled image in its batch): it takes part with zeros, and a last
+    element for each parameter tells whether anybody had one.
+    """
     if world_size() == 1:
         return
-    average_([parameter.grad for parameter in parameters if parameter.grad is not None])
+    moved = [parameter for parameter in parameters if parameter.requires_grad]
+    if not moved:
+        return
+    mine = [parameter.grad is not None for parameter in moved]
+    had = torch.tensor(mine, dtype=torch.float32, device=moved[0].device)
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in moved]
+    average_([*gradients, had])
+    for index in (index for index, has in enumerate(mine) if not has):
+        if had[index] > 0:
+            moved[index].grad = gradients[index]
 
 
 def average_batch_norm(module: nn.Module) -> None:

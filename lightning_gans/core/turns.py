@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor, nn
 
-from lightning_gans.batch import Batch
+from lightning_gans.batch import IMAGE_KEYS, Batch
 
 __all__ = [
     "batches_counted",
@@ -38,7 +38,7 @@ def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
 
 def rows(batch: Batch) -> int:
     """The number of images of a batch."""
-    return next(iter(batch.values())).shape[0]
+    return next(batch[key] for key in IMAGE_KEYS if key in batch).shape[0]
 
 
 def cut(batch: Batch, parts: int) -> list[Batch]:

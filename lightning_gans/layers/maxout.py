@@ -17,5 +17,7 @@ class Maxout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, in_features) -> (N, units)."""
-        pieces: Tensor = self.linear(features).view(-1, self.units, self.pieces)  # (N, units * pieces) -> (N, units, pieces)
+        pieces: Tensor = self.linear(features).view(
+            -1, self.units, self.pieces
+        )  # (N, units * pieces) -> (N, units, pieces)
         return pieces.amax(dim=2)

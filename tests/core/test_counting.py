@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 
 from lightning_gans.batch import Batch
 from tests.core.toys import Toy, images_loader
-from tests.training import fit
+from tests.training import fit, trainer
 
 
 class ManyUpdates(Toy):
@@ -62,7 +63,7 @@ def test_a_shorter_last_batch_is_skipped_once_warned_and_not_counted(tmp_path: A
     model = Toy()
     logger = CSVLogger(tmp_path, name="", version="")
     with pytest.warns(
-        UserWarning, match=r"^a batch of 2 images is skipped: the first had 4 \(drop_last=True avoids it\)$"
+        UserWarning, match=r"^a batch of 2 images is skipped: the one before had 4 \(drop_last=True avoids it\)$"
     ) as seen:
         runner = fit(model, 20, images_loader(22, 4), logger=logger, log_every_n_steps=1)
     assert len([w for w in seen if "is skipped" in str(w.message)]) == 1
@@ -93,10 +94,24 @@ def test_warm_up_turns_walk_the_parts_again_with_fresh_noise() -> None:
     assert len(set(draws)) == 5
 
 
-def test_the_trainer_still_counts_other_modules() -> None:
-    """What the engine silences is its own run's counters only."""
-    first, second = Toy(), Toy()
-    runner = fit(first, 3, images_loader(40, 4))
-    assert runner.global_step == 3
-    assert isinstance(fit(second, 4, images_loader(40, 4)), pl.Trainer)
-    assert second.iterations == 4
+def test_lightnings_own_counting_is_back_for_other_modules() -> None:
+    """What the engine silences is the counters of its own training_step."""
+
+    class Plain(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.automatic_optimization = False
+            self.layer_ = torch.nn.Linear(1, 1)
+
+        def configure_optimizers(self) -> Any:
+            return [torch.optim.SGD(self.parameters(), lr=0.1), torch.optim.SGD(self.parameters(), lr=0.1)]
+
+        def training_step(self, batch: Any, batch_idx: int) -> None:
+            for optimizer in self.optimizers():
+                optimizer.step()
+
+    fit(Toy(), 3, images_loader(40, 4))
+    runner = trainer(6)
+    runner.fit(Plain(), images_loader(40, 4))
+    assert runner.global_step == 6
+    assert runner.fit_loop.epoch_loop.batch_progress.total.completed == 3

@@ -30,7 +30,9 @@ def both(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return first, second
 
 
-@pytest.mark.parametrize(("name", "extra"), [("toy", {}), ("toy_accumulate", {"accumulate": 2})])
+@pytest.mark.parametrize(
+    ("name", "extra"), [("toy", {}), ("toy_shared", {"d_steps": 1}), ("toy_accumulate", {"accumulate": 2})]
+)
 def test_two_processes_equal_one(folder: Path, name: str, extra: dict[str, Any]) -> None:
     first, second = both(folder, name)
     one = toy(**extra)

@@ -1,12 +1,18 @@
 """Turns: noise, shared fakes, accumulation, clipping, averages, schedules, the door to the critic."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
 
+from datamodules import Digits
+from lightning_gans import DCGAN, load
+from lightning_gans.callbacks import SampleGrid
 from lightning_gans.core.noise import Turn, draw, stream
 from tests.core.toys import Toy, images_loader
 from tests.training import fit, same_state, state_of
@@ -150,13 +156,13 @@ def test_average_warms_up_starts_late_and_copies_buffers() -> None:
         decay = 0.0 if t < 0 else min(0.999, (1 + t) / (10 + t))
         return decay * average + (1 - decay) * kept[iteration - 1]
 
-    step = model._update_averages
+    step = model.update_averages
 
     def watched() -> None:
         kept.append(weights(model.generator))
         step()
 
-    model._update_averages = watched  # type: ignore[method-assign]
+    model.update_averages = watched  # type: ignore[method-assign]
     average = weights(model.generator)
     fit(model, 5, images_loader(40, 4))
     for iteration in range(1, 6):
@@ -239,8 +245,149 @@ def test_precision_and_strategy_the_engine_cannot_do() -> None:
         fit(Toy(), 1, images_loader(8, 4), precision="bf16-true")
 
 
-def test_callbacks_that_log_do_not_change_a_run() -> None:
-    quiet, logged = seeded(), seeded()
-    first = state_of(quiet, fit(quiet, 4, images_loader(40, 4)))
-    second = state_of(logged, fit(logged, 4, images_loader(40, 4), log_every_n_steps=1))
+def test_logs_and_pictures_do_not_change_a_run(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"batch_norm": True, "dropout": 0.3, "ema_decay": 0.9}
+    quiet, logged = seeded(**options), seeded(**options)
+    first = state_of(quiet, fit(quiet, 4))
+    logger, grid = CSVLogger(tmp_path), SampleGrid(every=1, folder=tmp_path)
+    second = state_of(logged, fit(logged, 4, log_every_n_steps=1, logger=logger, callbacks=[grid]))
     assert same_state(first, second) == []
+    assert len(list(tmp_path.glob("*.png"))) == 5
+
+
+def test_a_loaded_model_starts_a_run_of_its_own(tmp_path: Path) -> None:
+    """Training mode, the user's seed and a new decay: only `ckpt_path` resumes."""
+    path = str(tmp_path / "a.ckpt")
+    kind: dict[str, Any] = {"image_shape": (1, 16, 16), "generator_channels": 4, "discriminator_channels": 4}
+    fit(DCGAN(**kind, lr_schedule="linear"), 2).save_checkpoint(path)
+    ends = []
+    for seed in (1, 2, 2):
+        before = torch.get_rng_state()
+        model = load(path)
+        assert torch.equal(torch.get_rng_state(), before)
+        runner = fit(model, 2, seed=seed)
+        assert model.training
+        assert model.generator.training
+        assert (model.iterations, model.decay_end) == (4, 4)
+        assert runner.optimizers[0].param_groups[0]["lr"] > 0
+        ends.append(weights(model))
+    assert not torch.equal(ends[0], ends[1])
+    assert torch.equal(ends[1], ends[2])
+
+
+def test_an_explicit_end_of_the_decay_beats_the_checkpoints(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.ckpt")
+    fit(seeded(lr_schedule="linear"), 2, images_loader(40, 4)).save_checkpoint(path)
+    model = seeded(lr_schedule="linear", decay_iterations=100)
+    fit(model, 3, images_loader(40, 4), ckpt_path=path)
+    assert model.decay_end == 100
+
+
+def test_images_of_another_shape_are_refused() -> None:
+    model = DCGAN((1, 16, 16), generator_channels=4, discriminator_channels=4)
+    with pytest.raises(ValueError, match=r"^images of 1x8x8; this model was built for 1x16x16 \(image_shape\)$"):
+        fit(model, 1, images_loader(8, 4))
+
+
+def test_labels_a_conditional_model_needs() -> None:
+    def trained(batch: Any) -> None:
+        model = DCGAN((1, 28, 28), network="mnist", num_classes=3, generator_channels=2, discriminator_channels=2)
+        fit(model, 1, torch.utils.data.DataLoader([batch], batch_size=None))
+
+    images = torch.zeros(4, 1, 28, 28)
+    with pytest.raises(
+        ValueError, match=r"^a batch without labels for a model with classes; allowed: a label an image, 0 to 2$"
+    ):
+        trained(images)
+    with pytest.raises(ValueError, match=r"^labels from -1 to 2; allowed: a label an image, 0 to 2$"):
+        trained((images, torch.tensor([0, 1, 2, -1])))
+
+
+def test_logits_leave_half_precision_at_the_door() -> None:
+    seen: list[torch.dtype] = []
+    model = seeded(penalty=0.0)
+    model.discriminator.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    fit(model, 1, images_loader(40, 4), precision="bf16-mixed")
+    assert set(seen) == {torch.bfloat16}
+    assert {value.dtype for value in model.terms.values()} == {torch.float32}
+
+
+def test_noise_before_the_first_turn_is_this_iterations() -> None:
+    class Noisy(Toy):
+        def prepare_batch(self, batch: Any) -> Any:
+            named = super().prepare_batch(batch)
+            self.added.append(self.noise((2,)))
+            return named
+
+    model = Noisy()
+    model.added = []
+    fit(model, 3, images_loader(40, 4), seed=5)
+    fresh = Turn(seed=model.seed or 0, iteration=2, number=0)
+    assert torch.equal(model.added[2], fresh.noise((2,), "normal", torch.Generator()))
+
+
+def test_twice_the_fakes_accumulate_alike_with_their_labels() -> None:
+    class Conditional(DCGAN):
+        generator_batch_factor = 2
+
+        def _draw_fakes(self, batch: Any) -> Any:
+            fakes = super()._draw_fakes(batch)
+            if self._moving == "generator":
+                self.pairs += [
+                    (label.item(), tuple(row.tolist())) for label, row in zip(fakes.labels, fakes.latents, strict=True)
+                ]
+            return fakes
+
+    found = []
+    for accumulate in (1, 2):
+        torch.manual_seed(0)
+        model = Conditional(
+            (1, 28, 28), 10, 3, "mnist", generator_channels=2, discriminator_channels=2, accumulate=accumulate
+        )
+        model.pairs = []
+        fit(model, 1, Digits(size=28, batch_size=8))
+        found.append(model.pairs)
+    assert found[0] == found[1]
+    assert len(found[0]) == 16
+
+
+def test_standing_statistics_see_every_class() -> None:
+    model = DCGAN((1, 28, 28), 300, 3, "mnist", generator_channels=2, discriminator_channels=2)
+    seen: set[int] = set()
+    synthesize = model.synthesize
+    model.synthesize = lambda net, z, y: (seen.update(y.tolist()), synthesize(net, z, y))[1]  # type: ignore[method-assign]
+    model.generate(1, seed=0)
+    assert len(seen) == 300
+
+
+def test_trainers_that_never_log() -> None:
+    for options in ({"log_every_n_steps": 0}, {"barebones": True, "logger": None, "enable_checkpointing": None}):
+        assert fit(seeded(), 2, images_loader(40, 4), **options).global_step == 2
+
+
+def test_networks_with_five_dimensional_weights_keep_channels_last() -> None:
+    class Modulated(torch.nn.Conv2d):
+        def __init__(self) -> None:
+            super().__init__(2, 2, 3)
+            self.extra = torch.nn.Parameter(torch.zeros(1, 2, 2, 3, 3))
+
+    model = seeded()
+    model.set_players(Modulated(), Modulated())
+    assert model.generator.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_what_a_fit_refuses_at_its_start() -> None:
+    class Scheduled(Toy):
+        def configure_optimizers(self) -> Any:
+            optimizers = super().configure_optimizers()
+            return optimizers, [torch.optim.lr_scheduler.StepLR(optimizers[0], 1)]
+
+    with pytest.raises(ValueError, match=r"^schedulers from configure_optimizers; allowed: lr_schedule, or"):
+        fit(Scheduled(), 1, images_loader(40, 4))
+    model = seeded()
+    model.generator.layers.append(torch.nn.SyncBatchNorm(64))
+    with pytest.raises(ValueError, match=r"^sync_batchnorm=True; allowed: False"):
+        fit(model, 1, images_loader(40, 4))
+    model.trainer = pl.Trainer(accelerator="cpu", devices=2, strategy="ddp_fork", logger=False)
+    with pytest.raises(ValueError, match=r"^ddp started by fork; allowed: ddp, started as separate processes$"):
+        model.setup("fit")

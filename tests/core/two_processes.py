@@ -36,7 +36,7 @@ def contracts() -> Iterator[tuple[str, Contract]]:
 def toy(**options: Any) -> Toy:
     """No batch norm, no dropout, a gradient penalty: two processes must equal one."""
     torch.manual_seed(3)
-    return Toy(penalty=10.0, ema_decay=0.9, discriminator_clip=1.0, d_steps=2, **options)
+    return Toy(**{"penalty": 10.0, "ema_decay": 0.9, "discriminator_clip": 1.0, "d_steps": 2, **options})
 
 
 def toy_data(processes: int) -> Digits:
@@ -48,7 +48,12 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
     options: dict[str, Any] = {"devices": 2, "strategy": "ddp"}
-    for name, extra in (("toy", {}), ("toy_accumulate", {"accumulate": 2}), ("toy_batch_norm", {"batch_norm": True})):
+    for name, extra in (
+        ("toy", {}),
+        ("toy_shared", {"d_steps": 1}),
+        ("toy_accumulate", {"accumulate": 2}),
+        ("toy_batch_norm", {"batch_norm": True}),
+    ):
         model = toy(**extra)
         runner = fit(model, STEPS, toy_data(2), **options)
         unsaved = {key: value.clone() for key, value in model.state_dict().items()}
