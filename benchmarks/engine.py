@@ -6,17 +6,18 @@
 
 The textbook loop makes ONE generator pass an iteration, detaches its images for the critic and reuses them for the
 generator, freezes the critic meanwhile, and logs nothing. Both sides have the same networks, losses, optimisers, data type,
-threads and memory format; ours runs in the Trainer with the command line's bar, logs and callbacks. Rounds alternate; what
-counts is the median of the rounds' ratios.
+threads and memory format; ours runs in the Trainer with the command line's bar, logs and callbacks. The two take turns within
+one run, few iterations at a time, so that both see the same moods of the machine; what counts is the median of the rounds'
+ratios.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
 import cProfile
 import json
+import logging
 import os
 import platform
 import pstats
@@ -38,6 +39,7 @@ from lightning_gans.losses import non_saturating_discriminator, non_saturating_g
 from lightning_gans.models.dcgan import DCGAN
 
 SHAPE, MLP_SHAPE = (1, 32, 32), (1, 4, 8)
+WARM_UP = 3  # rounds that do not count
 
 
 class MLP(LatentModule):
@@ -114,33 +116,40 @@ class Textbook:
             for parameter in self.critic.parameters():
                 parameter.requires_grad_(True)
 
-    def run(self, data: Images) -> float:
-        """Seconds for all batches."""
-        synchronize(self.device)
-        start = time.perf_counter()
-        for batch in data:
-            self.step(batch)
-        synchronize(self.device)
-        return time.perf_counter() - start
 
+class TakeTurns(pl.Callback):
+    """After every `length` batches of ours, the loop takes as many; each side's seconds of a round are kept.
 
-class Clock(pl.Callback):
-    """Times whole batches: from the end of the first to the end of the last, so start-up does not count."""
+    Ours are counted from the end of the loop's turn, so all that the Trainer does between batches is in them.
+    """
 
-    def __init__(self, warm_up: int) -> None:
-        self.warm_up, self.first, self.last = warm_up, 0.0, 0.0
+    def __init__(self, loop: Textbook, data: Images, length: int, warm_up: int) -> None:
+        self.loop, self.data, self.length, self.warm_up = loop, data, length, warm_up
+        self.ours: list[float] = []
+        self.theirs: list[float] = []
+        self.resumed = 0.0
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step in (self.warm_up, trainer.max_steps):
-            synchronize(trainer.strategy.root_device)
-            now = time.perf_counter()
-            self.first, self.last = (now, now) if trainer.global_step == self.warm_up else (self.first, now)
+        if trainer.global_step % self.length:
+            return
+        ended = self.now()
+        for index in range(self.length):
+            self.loop.step(self.data[index])
+        resumed = self.now()
+        if trainer.global_step > self.warm_up:
+            self.ours.append(ended - self.resumed)
+            self.theirs.append(resumed - ended)
+        self.resumed = resumed
+
+    def now(self) -> float:
+        if self.loop.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
 
-def ours(kind: str, options: argparse.Namespace, data: Images, engine: dict[str, Any], precision: str) -> float:
-    """Seconds of our Trainer for all batches of `data`, with the command line's callbacks and a logger."""
+def ours(kind: str, options: argparse.Namespace, engine: dict[str, Any], precision: str, *more: pl.Callback) -> None:
+    """Our Trainer for all rounds, with the command line's callbacks and a logger."""
     model = build(kind, **engine)
-    warm_up = 3
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [
             RunProgress(),
@@ -148,32 +157,24 @@ def ours(kind: str, options: argparse.Namespace, data: Images, engine: dict[str,
             RunCheckpoint(folder=folder, every=10**9, minutes=1e9),
             Watchdog(every=10**9),
         ]
-        clock = Clock(warm_up)
         runner = pl.Trainer(
-            max_steps=len(data) + warm_up,
+            max_steps=options.iterations * (options.rounds + WARM_UP),
             max_epochs=-1,
             accelerator="gpu" if options.device == "cuda" else options.device,
             devices=1,
             precision=precision,  # type: ignore[arg-type]
-            callbacks=[*callbacks, clock],
+            callbacks=[*callbacks, *more],
             logger=CSVLogger(folder),
             enable_model_summary=False,
         )
         loader = torch.utils.data.DataLoader(Images(tuple(model.image_shape), options.batch, 10**6), batch_size=None)
         with open(os.devnull, "w") as sink, contextlib.redirect_stderr(sink):
             runner.fit(model, loader)
-    return clock.last - clock.first
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def compare(kind: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Each comparison: our seconds and the loop's, alternated, as images/s and the median of ratios."""
-    shape = MLP_SHAPE if kind == "mlp" else SHAPE
-    data = Images(shape, options.batch, options.iterations)
+    data = Images(MLP_SHAPE if kind == "mlp" else SHAPE, options.batch, 8)
     cases: list[tuple[str, dict[str, Any], str, bool, str]] = [
         ("plain", {"channels_last": False}, "32-true", False, "32-true"),
         ("channels_last", {"channels_last": True}, "32-true", True, "32-true"),
@@ -186,20 +187,19 @@ def compare(kind: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         cases = cases[:1]
     for name, engine, precision, loop_last, loop_precision in cases:
         loop = Textbook(kind, options, loop_last, loop_precision)
-        loop.run(Images(shape, options.batch, 3))
-        mine, theirs = [], []
-        for _ in range(options.rounds):
-            mine.append(ours(kind, options, data, copy.deepcopy(engine), precision))
-            theirs.append(loop.run(data))
-        images = options.batch * len(data)
+        turns = TakeTurns(loop, data, options.iterations, options.iterations * WARM_UP)
+        ours(kind, options, engine, precision, turns)
+        mine, theirs = turns.ours, turns.theirs
+        ratios = sorted(b / a for a, b in zip(mine, theirs, strict=True))
+        images = options.batch * options.iterations
         yield {
             "case": name,
             "ours_images_per_s": round(images / statistics.median(mine), 1),
             "loop_images_per_s": round(images / statistics.median(theirs), 1),
-            "ratio": round(statistics.median(b / a for a, b in zip(mine, theirs, strict=True)), 3),
-            "ratios": [round(b / a, 3) for a, b in zip(mine, theirs, strict=True)],
+            "ratio": round(statistics.median(ratios), 3),
+            "quartiles": [round(ratios[len(ratios) * part // 4], 3) for part in (1, 3)],
             "overhead_us": round(
-                1e6 * statistics.median(a - b for a, b in zip(mine, theirs, strict=True)) / len(data), 1
+                1e6 * statistics.median(a - b for a, b in zip(mine, theirs, strict=True)) / options.iterations, 1
             ),
         }
 
@@ -207,17 +207,17 @@ def compare(kind: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def where(options: argparse.Namespace) -> str:
     """Our step's own time by file, from a profile of the MLP."""
     profile = cProfile.Profile()
-    data = Images(MLP_SHAPE, options.batch, options.iterations)
     profile.enable()
-    ours("mlp", options, data, {"channels_last": False}, "32-true")
+    ours("mlp", options, {"channels_last": False}, "32-true")
     profile.disable()
+    steps = options.iterations * (options.rounds + WARM_UP)
     totals: dict[str, float] = {}
     for (file, _, name), (_, _, own, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         groups = ("pytorch_lightning", "lightning_gans", "torch", "tqdm")
         group = next((group for group in groups if f"/{group}/" in file), "torch kernels" if file == "~" else "other")
         del name
         totals[group] = totals.get(group, 0.0) + own
-    lines = [f"  {group}: {1e6 * own / len(data):.0f} us a step (profiled)" for group, own in totals.items()]
+    lines = [f"  {group}: {1e6 * own / steps:.0f} us a step (profiled)" for group, own in totals.items()]
     return "\n".join(sorted(lines, key=lambda line: -float(line.split()[-5])))
 
 
@@ -230,8 +230,8 @@ def processor() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["dcgan", "mlp"])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--iterations", type=int, default=30, help="of a round (mlp: 500)")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--iterations", type=int, help="of a turn; default: dcgan 1, mlp 50")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -240,10 +240,10 @@ def main() -> None:
     )
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
-    if options.kind == "mlp" and options.iterations == 30:
-        options.iterations = 500
+    options.iterations = options.iterations or (50 if options.kind == "mlp" else 1)
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     place = torch.cuda.get_device_name() if options.device == "cuda" else f"{processor()}, {options.threads} threads"
     print(json.dumps({"place": place, "torch": torch.__version__, "batch": options.batch, "rounds": options.rounds}))
     for row in compare(options.kind, options):

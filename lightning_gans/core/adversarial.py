@@ -58,7 +58,7 @@ class AdversarialModule(Optimization):
             self._memory_format = torch.channels_last
             for weight in self.parameters():
                 if weight.dim() == 4:
-                    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+                    weight.data = weight.data.to(memory_format=torch.channels_last)
         for player, network in self.players.items():
             averaged = self.ema_decay is not None and player in self.ema_players
             setattr(self, f"{player}_ema", averaged_copy(network) if averaged else None)

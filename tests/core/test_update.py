@@ -376,6 +376,14 @@ def test_networks_with_five_dimensional_weights_keep_channels_last() -> None:
     assert model.generator.weight.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_convolutions_of_grey_images_are_channels_last_too() -> None:
+    # One channel makes both formats look alike; a convolution then falls back to the slow one, and all after it.
+    model = DCGAN((1, 16, 16), generator_channels=4, discriminator_channels=4, ema_decay=0.9)
+    for network in (model.generator, model.generator_ema, model.discriminator):
+        assert all(weight.stride(1) == 1 for weight in network.parameters() if weight.dim() == 4)
+    assert model.discriminator.layers[0](torch.zeros(2, 1, 16, 16)).stride(1) == 1
+
+
 def test_what_a_fit_refuses_at_its_start() -> None:
     class Scheduled(Toy):
         def configure_optimizers(self) -> Any:
