@@ -32,12 +32,13 @@ def train(arguments: list[str]) -> int:
     if "--list" in arguments:
         sys.stdout.write(listing())
         return 0
+    helps = bool({"-h", "--help"} & set(arguments))
     named = any(argument.partition("=")[0] in ("--model", "--config", "-c") for argument in arguments)
-    if not named and {"-h", "--help"} & set(arguments):
+    if not named and helps:
         sys.stdout.write(HELP)
         return 0
     request = read_request(arguments)
-    with quick_imports():
+    with quick_imports(for_help=helps):
         from lightning_gans.cli.fit import fit  # torch and Lightning come with it
 
     return fit(request)

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from lightning_gans.batch import to_uint8
 
@@ -51,6 +50,8 @@ def grid(images: Tensor, columns: int) -> Tensor:
     Raises:
         ValueError: the images have another number of channels or dimensions.
     """
+    from torchvision.utils import make_grid  # takes a second to import, and help needs none of it
+
     if images.dim() != 4 or images.shape[1] not in CHANNELS:
         raise ValueError(f"images of shape {tuple(images.shape)}; allowed: (N, C, H, W) with 1, 3 or 4 channels")
     pixels = to_uint8(images.detach()).cpu()

@@ -110,6 +110,21 @@ def test_debug_anywhere_shows_the_traceback(tmp_path: Path) -> None:
     assert f"UsageError: unknown model 'dcgn'. Did you mean 'dcgan'? Choose from: {MODELS}" in done.stderr
 
 
+def test_help_stands_in_for_torchmetrics_and_changes_nothing_else(tmp_path: Path) -> None:
+    code = """
+import sys
+from lightning_gans.cli.imports import quick_imports
+with quick_imports(for_help=True):
+    import pytorch_lightning
+    from torchmetrics.image import Anything
+    assert "scipy" not in sys.modules
+assert "torchmetrics" not in sys.modules
+import torchmetrics.image
+assert issubclass(torchmetrics.MeanMetric, torchmetrics.Metric)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=100)
+
+
 @pytest.mark.slow
 def test_the_help_of_a_model_takes_five_seconds_or_on_a_busy_machine_little_more_than_importing_lightning(
     tmp_path: Path,
