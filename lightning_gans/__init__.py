@@ -11,8 +11,11 @@ from lightning_gans.registry import find_class, list_models
 
 if TYPE_CHECKING:
     from lightning_gans.core.loading import load as load
+    from lightning_gans.models.cgan import CGAN as CGAN
     from lightning_gans.models.dcgan import DCGAN as DCGAN
     from lightning_gans.models.gan import GAN as GAN
+    from lightning_gans.models.wgan import WGAN as WGAN
+    from lightning_gans.models.wgan_gp import WGANGP as WGANGP
 
 __version__ = "0.1.0"
 __all__ = ["list_models", "load"]

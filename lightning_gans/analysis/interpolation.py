@@ -59,6 +59,6 @@ def closed_walk(module: LatentModule, n: int, steps: int, seed: int, *, ends: bo
         normal = module.latent_distribution == "normal"
         ways.append(spherical(start, end, shares) if normal else torch.lerp(start, end, shares[:, None]))
     labels = None
-    if module.num_classes is not None:
+    if module.is_conditional and module.num_classes is not None:
         labels = (torch.arange(n) % module.num_classes).repeat_interleave(steps)
     return torch.cat(ways), labels

@@ -73,7 +73,8 @@ class SampleGrid(Callback):
         if self._drawn == _iterations(pl_module):  # a skipped batch is no iteration
             return
         module = cast("LatentModule", pl_module)
-        labels, columns = class_rows(self.n, module.num_classes) if module.num_classes else (None, square(self.n))
+        classes = module.num_classes if module.is_conditional else None
+        labels, columns = class_rows(self.n, classes) if classes else (None, square(self.n))
         images = module.generate(self.n if labels is None else len(labels), seed=self.seed, labels=labels)
         picture = save_grid(images, self._target / f"{module.iterations:08d}.png", columns)
         _log_picture(trainer, picture, module.iterations)

@@ -9,10 +9,11 @@ from pytorch_lightning.accelerators import AcceleratorRegistry
 
 from lightning_gans.cli.errors import UsageError, did_you_mean
 from lightning_gans.cli.options import PRECISIONS
-from lightning_gans.core.loading import read_checkpoint
+from lightning_gans.core.loading import Started, read_checkpoint
 
-__all__ = ["check_device", "check_precision", "read_resumed"]
+__all__ = ["check_device", "check_precision", "describe_start", "read_resumed"]
 
+SHOWN = 6  # skipped tensors that are named
 ALIASES = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "None": "32-true"}
 
 
@@ -62,6 +63,16 @@ def read_resumed(path: str, module: LightningModule) -> int:
             reason = f"{key} is {there} there and {here} here{_differences(checkpoint, module)}"
             raise ValueError(f"checkpoint '{path}' does not fit: {reason}")
     return int(checkpoint["global_step"])
+
+
+def describe_start(path: str, started: Started) -> str:
+    """One line on what a run that starts from a checkpoint took over."""
+    line = f"started from '{path}': {started.loaded} tensors loaded"
+    if started.skipped:
+        shown = ", ".join(started.skipped[:SHOWN])
+        more = f" and {len(started.skipped) - SHOWN} more" if len(started.skipped) > SHOWN else ""
+        line += f"; {len(started.skipped)} skipped: {shown}{more}"
+    return line + (f"; {started.unused} of the checkpoint not used" if started.unused else "")
 
 
 def _shape(tensor: Any) -> str:

@@ -17,7 +17,7 @@ from lightning_gans.callbacks.checkpointing import RunCheckpoint
 from lightning_gans.callbacks.progress import RunProgress
 from lightning_gans.callbacks.samples import SampleGrid
 from lightning_gans.callbacks.watchdog import Watchdog
-from lightning_gans.cli.checks import check_device, check_precision, read_resumed
+from lightning_gans.cli.checks import check_device, check_precision, describe_start, read_resumed
 from lightning_gans.cli.errors import UsageError, say
 from lightning_gans.cli.loggers import check_loggers, default_loggers, make_loggers
 from lightning_gans.cli.options import FROM_DATA, REPLACED, check_flags, check_source, explain
@@ -25,6 +25,7 @@ from lightning_gans.cli.quiet import quiet
 from lightning_gans.cli.recipes import merge
 from lightning_gans.cli.request import Request
 from lightning_gans.cli.run_folder import LAST, RunFolder, newest_run
+from lightning_gans.core.loading import init_from
 from lightning_gans.registry import import_model
 
 __all__ = ["TrainingCLI", "fit"]
@@ -102,6 +103,9 @@ class TrainingCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Our own options, and the links from data to model."""
         parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to go on from; last: the newest run's")
+        parser.add_argument(
+            "--init_from", type=str | None, help="checkpoint whose weights to start from, where they fit"
+        )
         parser.add_argument("--logger", type=str, default=default_loggers(), help="csv,tensorboard,wandb or none")
         parser.add_argument("--wandb", type=WANDB, default={}, help="--wandb.KEY V: options of W&B")
         for key, callback in CALLBACKS.items():
@@ -139,6 +143,8 @@ class TrainingCLI(LightningCLI):
         trainer = self.config.trainer
         check_device(trainer.accelerator)
         check_precision(trainer.precision, trainer.accelerator)
+        if {"--init_from", "--ckpt_path"} <= {flag.partition("=")[0] for flag in self.request.flags}:
+            raise UsageError("--init_from starts a new run, --ckpt_path goes on with one: give one of them")
         self.loggers = check_loggers(self.config.logger, self.config.wandb)
         self.runs = Path(trainer.default_root_dir or ".") / "runs" / f"{self.request.model}-{self.request.data}"
         if self.config.ckpt_path:
@@ -151,6 +157,8 @@ class TrainingCLI(LightningCLI):
             iteration = read_resumed(self.checkpoint, self.model)
             if self.config.ckpt_path == "last":
                 self.resume = (Path(self.checkpoint).parents[1], iteration)
+        elif self.config.init_from:
+            say(describe_start(self.config.init_from, init_from(self.model, self.config.init_from)))
         options = dict(self.config_init.trainer)
         given = options.pop("callbacks", None) or []
         callbacks = [*given] if isinstance(given, list) else [given]

@@ -16,6 +16,7 @@ HELP = """usage: lightning-gans train --model M [--data D] [options]
   --data D                  a data set's name, or a folder of images; default: the recipe's
   --config F                a YAML file of options; a run's config.yaml alone repeats the run
   --ckpt_path F|last        continue from a checkpoint; last: the newest run of this model and data, in its own folder
+  --init_from F             start a new run from a checkpoint's weights, where they fit (other classes, other size)
   --logger L                csv,tensorboard,wandb (any of them, by comma) or none
   --wandb.KEY V             an option of W&B: project, id, name, resume, log_model, ...
   --model.KEY V             an option of the model, --data.KEY of the data, --trainer.KEY of Lightning's Trainer

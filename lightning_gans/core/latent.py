@@ -81,6 +81,21 @@ class LatentModule(AdversarialModule):
         with torch.set_grad_enabled(self._moving != "discriminator"):
             return self._draw_fakes(batch)
 
+    def real_and_fake_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The critic's opinion of the batch and of this turn's fakes, recorded; each passes by itself, so that batch norm
+        sees the one or the other."""
+        fakes = self.fakes(batch)
+        real_logits = self.discriminate(batch["images"], batch["labels"] if self.is_conditional else None)
+        fake_logits = self.discriminate(fakes.images, fakes.labels)
+        self.record("real_logits", real_logits)
+        self.record("fake_logits", fake_logits)
+        return real_logits, fake_logits
+
+    def fake_logits(self, batch: Batch) -> Tensor:
+        """The critic's opinion of this turn's fakes, judged by the classes they were made of."""
+        fakes = self.fakes(batch)
+        return self.discriminate(fakes.images, fakes.labels)
+
     def fake_labels(self, batch: Batch, copies: int) -> Tensor | None:
         """Classes of the fakes, `copies` for each real image one after the other: here those of the real images."""
         return batch["labels"].repeat_interleave(copies) if self.is_conditional else None

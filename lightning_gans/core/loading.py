@@ -5,15 +5,16 @@ from __future__ import annotations
 import pickle
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
+from torch import Tensor
 
 from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.registry import import_model, list_models, nearest
 
-__all__ = ["load", "read_checkpoint"]
+__all__ = ["Started", "init_from", "load", "read_checkpoint"]
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
@@ -68,3 +69,48 @@ def load(path: str | PathLike[str], bn: str = "standing") -> AdversarialModule:
     if isinstance(model, LatentModule):
         model.batch_norm = bn
     return model.eval()
+
+
+class Started(NamedTuple):
+    """What `init_from` took over."""
+
+    loaded: int
+    """Tensors of the model that were set."""
+    skipped: list[str]
+    """Tensors of the model that were not, each with the reason."""
+    unused: int
+    """Tensors of the checkpoint that the model has no place for."""
+
+
+def init_from(model: AdversarialModule, path: str | PathLike[str]) -> Started:
+    """Set a model's weights to a checkpoint's where name and shape agree; everything else keeps its start.
+
+    For fine-tuning with other classes, another size, or another model of the same networks. Counters, optimisers and the random
+    state stay those of a new run. An average that the checkpoint lacks starts at the checkpoint's weights.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a checkpoint of this project, or nothing in it fits.
+    """
+    checkpoint = read_checkpoint(path)
+    theirs, ours = checkpoint["state_dict"], model.state_dict()
+    fitting: dict[str, Tensor] = {}
+    skipped = []
+    for key, value in ours.items():
+        source = theirs.get(key, theirs.get(key.replace("_ema.", ".", 1)))
+        if source is None:
+            skipped.append(f"{key} (missing there)")
+        elif source.shape != value.shape:
+            skipped.append(f"{key} ({_sizes(source)} there, {_sizes(value)} here)")
+        else:
+            fitting[key] = source
+    if not fitting:
+        held = checkpoint["hyper_parameters"]["model_name"]
+        raise ValueError(f"nothing in '{path}' (model '{held}') fits {type(model).__name__} as it is built here")
+    model.load_state_dict(fitting, strict=False)
+    model.initialized = checkpoint["adversarial"]["initialized"]  # a start that depends on data would undo this one
+    return Started(len(fitting), skipped, len(set(theirs) - set(ours)))
+
+
+def _sizes(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"

@@ -88,13 +88,8 @@ class DCGAN(LatentModule):
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """-log D(x) - log(1 - D(G(z))); real and fake pass separately, each with its own batch statistics."""
-        _, labels, images = self.fakes(batch)
-        real_logits, fake_logits = self.discriminate(batch["images"], labels), self.discriminate(images, labels)
-        self.record("real_logits", real_logits)
-        self.record("fake_logits", fake_logits)
-        return non_saturating_discriminator(real_logits, fake_logits)._asdict()
+        return non_saturating_discriminator(*self.real_and_fake_logits(batch))._asdict()
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(G(z))."""
-        _, labels, images = self.fakes(batch)
-        return {"adversarial": non_saturating_generator(self.discriminate(images, labels))}
+        return {"adversarial": non_saturating_generator(self.fake_logits(batch))}

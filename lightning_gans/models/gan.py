@@ -17,17 +17,13 @@ from torch import Tensor, nn
 
 from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
-from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.annealed import AnnealedModule
 from lightning_gans.core.noise import Draw
 from lightning_gans.layers.initialize import uniform_init
 from lightning_gans.layers.maxout import Maxout
 from lightning_gans.losses import non_saturating_discriminator, non_saturating_generator
-from lightning_gans.schedules import exponential, ramp
 
 __all__ = ["GAN"]
-
-LR_RATE, LR_FLOOR = 1.000004, 1e-6
-MOMENTUM, MOMENTUM_ITERATIONS = (0.5, 0.7), 125_000  # 250 epochs of 50,000 images in batches of 100
 
 
 class Generator(nn.Module):
@@ -70,8 +66,11 @@ class Discriminator(nn.Module):
         return logits
 
 
-class GAN(LatentModule):
+class GAN(AnnealedModule):
     """The original, fully connected GAN (arXiv:1406.2661), with the settings of its MNIST experiment."""
+
+    lr_rate = 1.000004
+    latent_distribution = "uniform"
 
     def __init__(
         self,
@@ -110,31 +109,15 @@ class GAN(LatentModule):
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """Half of -log D(x) - log(1 - D(G(z))), as the code weighs it."""
-        real_logits, fake_logits = self.discriminate(batch["images"]), self.discriminate(self.fakes(batch).images)
-        self.record("real_logits", real_logits)
-        self.record("fake_logits", fake_logits)
-        terms = non_saturating_discriminator(real_logits, fake_logits)
+        terms = non_saturating_discriminator(*self.real_and_fake_logits(batch))
         return {"real": 0.5 * terms.real, "fake": 0.5 * terms.fake}
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(G(z)); the critic's dropout stays on, as in the code."""
-        return {"adversarial": non_saturating_generator(self.discriminate(self.fakes(batch).images))}
+        return {"adversarial": non_saturating_generator(self.fake_logits(batch))}
 
     def initialize(self, batch: Batch) -> None:
         """Start the output bias at the data's pixel means: the logit of (sum + 1/2) / (N + 1)."""
         pixels = (batch["images"].flatten(1) + 1.0) / 2.0  # (N, C * H * W) in [0, 1]
         means = (pixels.sum(dim=0) + 0.5) / (len(pixels) + 1)
         self.generator.get_parameter("pixels.bias").copy_(torch.logit(means))
-
-    def configure_optimizers(self) -> Any:
-        """Stochastic gradient descent with momentum for both."""
-        return [
-            torch.optim.SGD(network.parameters(), lr=self.learning_rate(player), momentum=MOMENTUM[0])
-            for player, network in self.players.items()
-        ]
-
-    def optimizer_settings(self, player: str, group: dict[str, Any]) -> dict[str, Any]:
-        """The paper's decay of the rate and growth of momentum, times the engine's schedule."""
-        lr = group["initial_lr"] * exponential(self.iterations, rate=LR_RATE, floor=LR_FLOOR / group["initial_lr"])
-        momentum = ramp(self.iterations, first=MOMENTUM[0], last=MOMENTUM[1], iterations=MOMENTUM_ITERATIONS)
-        return {"lr": lr * self.lr_factor(), "momentum": momentum}

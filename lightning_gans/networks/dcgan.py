@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_gans.layers.initialize import normal_init
+from lightning_gans.layers.join import Joiner
 
 __all__ = [
     "MNISTDiscriminator",
@@ -54,55 +55,77 @@ def _widths(image_shape: tuple[int, int, int], channels: int) -> list[int]:
 
 
 class TorchGenerator(nn.Module):
-    """4x4 transposed convolutions, from 1x1 to the image: (N, latent_dim) -> (N, C, S, S)."""
+    """4x4 transposed convolutions, from 1x1 to the image: (N, latent_dim) -> (N, C, S, S).
 
-    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int = 100, channels: int = 64) -> None:
+    With classes, their one-hot codes are joined to the latents. WGAN tries it without batch norm.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        latent_dim: int = 100,
+        channels: int = 64,
+        num_classes: int | None = None,
+        batch_norm: bool = True,
+    ) -> None:
         super().__init__()
+        self.num_classes = num_classes or 0
         widths = _widths(image_shape, channels)
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(latent_dim, widths[0], 4, 1, 0, bias=False),
-            nn.BatchNorm2d(widths[0]),
+            nn.ConvTranspose2d(latent_dim + self.num_classes, widths[0], 4, 1, 0, bias=False),
+            *([nn.BatchNorm2d(widths[0])] if batch_norm else []),
             nn.ReLU(inplace=True),
         ]
         for inside, outside in pairwise(widths):
             layers += [
                 nn.ConvTranspose2d(inside, outside, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(outside),
+                *([nn.BatchNorm2d(outside)] if batch_norm else []),
                 nn.ReLU(inplace=True),
             ]
         layers += [nn.ConvTranspose2d(widths[-1], image_shape[0], 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         normal_init(self)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """(N, latent_dim) -> (N, C, S, S) in [-1, 1]."""
-        images: Tensor = self.layers(latents[:, :, None, None])  # (N, latent_dim, 1, 1)
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, latent_dim), labels (N,) -> (N, C, S, S) in [-1, 1]."""
+        joined = Joiner(labels, self.num_classes)(latents)
+        images: Tensor = self.layers(joined[:, :, None, None])  # (N, latent_dim + K, 1, 1)
         return images
 
 
 class TorchDiscriminator(nn.Module):
-    """4x4 convolutions, from the image to 1x1: (N, C, S, S) -> (N,)."""
+    """4x4 convolutions, from the image to 1x1: (N, C, S, S) -> (N,).
 
-    def __init__(self, image_shape: tuple[int, int, int], channels: int = 64) -> None:
+    With classes, their one-hot codes are joined to the image as constant maps. WGAN tries it without batch norm.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        channels: int = 64,
+        num_classes: int | None = None,
+        batch_norm: bool = True,
+    ) -> None:
         super().__init__()
+        self.num_classes = num_classes or 0
         widths = _widths(image_shape, channels)[::-1]
         layers: list[nn.Module] = [
-            nn.Conv2d(image_shape[0], widths[0], 4, 2, 1, bias=False),
+            nn.Conv2d(image_shape[0] + self.num_classes, widths[0], 4, 2, 1, bias=False),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for inside, outside in pairwise(widths):
             layers += [
                 nn.Conv2d(inside, outside, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(outside),
+                *([nn.BatchNorm2d(outside)] if batch_norm else []),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         layers += [nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False)]
         self.layers = nn.Sequential(*layers)
         normal_init(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, S, S) -> logits (N,)."""
-        logits: Tensor = self.layers(images).flatten()  # (N, 1, 1, 1) -> (N,)
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, S, S), labels (N,) -> logits (N,)."""
+        logits: Tensor = self.layers(Joiner(labels, self.num_classes)(images)).flatten()  # (N, 1, 1, 1) -> (N,)
         return logits
 
 
@@ -174,7 +197,7 @@ class MNISTGenerator(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """(N, latent_dim), labels (N,) -> (N, C, 28, 28) in [-1, 1]."""
-        join = _Joiner(labels, self.num_classes)
+        join = Joiner(labels, self.num_classes)
         features = torch.relu(self.hidden_norm(self.hidden(join(latents))))
         features = torch.relu(self.spread_norm(self.spread(join(features))))
         features = features.view(len(latents), -1, 7, 7)  # (N, 49 * W) -> (N, W, 7, 7)
@@ -198,31 +221,12 @@ class MNISTDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """(N, C, 28, 28), labels (N,) -> logits (N,)."""
-        join = _Joiner(labels, self.num_classes)
+        join = Joiner(labels, self.num_classes)
         features = F.leaky_relu(self.first(join((images + 1.0) / 2.0)), 0.2)  # (N, W, 14, 14)
         features = F.leaky_relu(self.second_norm(self.second(join(features))), 0.2)  # (N, 2 * W, 7, 7)
         features = F.leaky_relu(self.hidden_norm(self.hidden(join(features.flatten(1)))), 0.2)
         logits: Tensor = self.head(join(features)).flatten()  # (N, 1) -> (N,)
         return logits
-
-
-class _Joiner:
-    """Joins one-hot labels to features: as further columns, or as constant maps."""
-
-    def __init__(self, labels: Tensor | None, num_classes: int) -> None:
-        if (labels is None) != (num_classes == 0):
-            raise ValueError(
-                f"labels {'missing' if labels is None else 'given'} for a network of {num_classes or 'no'} classes"
-            )
-        self.one_hot = None if labels is None else F.one_hot(labels, num_classes)
-
-    def __call__(self, features: Tensor) -> Tensor:
-        if self.one_hot is None:
-            return features
-        joined = self.one_hot.to(features.dtype)  # (N, K)
-        if features.dim() == 4:
-            joined = joined[:, :, None, None].expand(-1, -1, *features.shape[2:])  # (N, K, H, W)
-        return torch.cat([features, joined], dim=1)
 
 
 def _up5(inside: int, outside: int) -> nn.ConvTranspose2d:

@@ -17,7 +17,12 @@ def module(distribution: str, num_classes: int | None = None) -> Any:
     def sample_latents(indices: Iterable[int], seed: int) -> Tensor:
         return torch.stack([torch.randn(32, generator=torch.Generator().manual_seed(100 * seed + i)) for i in indices])
 
-    return SimpleNamespace(latent_distribution=distribution, num_classes=num_classes, sample_latents=sample_latents)
+    return SimpleNamespace(
+        latent_distribution=distribution,
+        num_classes=num_classes,
+        is_conditional=num_classes is not None,
+        sample_latents=sample_latents,
+    )
 
 
 def test_half_way_on_a_quarter_circle() -> None:
