@@ -27,6 +27,7 @@ ORDER = [
     "callbacks",
     "analysis",
     "weights",
+    "interop",
     "recipes",
     "cli",
 ]

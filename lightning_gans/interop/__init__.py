@@ -1,0 +1,1 @@
+"""Other projects' parts beside ours; none of them is a dependency."""
