@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_readme import example
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -41,3 +43,5 @@ def test_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     assert (folder / "samples" / "00000003.png").stat().st_size > 0
     run(command, "generate", str(folder / "checkpoints" / "last.ckpt"), "--n", "4", "--out", "grid.png", cwd=tmp_path)
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+    for mark in ("class MyData", "my_batches"):  # the README's other two ways
+        run(python, "-c", example(mark), cwd=tmp_path)

@@ -8,14 +8,12 @@ from __future__ import annotations
 import ast
 import os
 from pathlib import Path
+from types import ModuleType
 
-import datamodules
 from lightning_gans.cli.errors import UsageError
 from lightning_gans.registry import MODELS, list_models, nearest
 
 __all__ = ["check_data", "check_model", "is_path", "listing"]
-
-DATA = Path(datamodules.__file__).parent
 
 
 def check_model(name: str) -> None:
@@ -26,25 +24,45 @@ def check_model(name: str) -> None:
 
 def check_data(name: str) -> None:
     """Raises UsageError for a name that is no data set; it holds the nearest name and the list."""
-    if name not in datamodules.list_data():
-        raise UsageError(nearest(name, datamodules.list_data(), "data"))
+    known = _data().list_data()
+    if name not in known:
+        raise UsageError(nearest(name, known, "data"))
 
 
 def is_path(data: str) -> bool:
-    """Whether what was given as ``--data`` is a folder of the user's and not a name."""
-    return data not in datamodules.list_data() and (os.sep in data or Path(data).exists())
+    """Whether what was given as ``--data`` is a folder or .zip of the user's and not a name."""
+    looks = os.sep in data or data.lower().endswith(".zip")  # one that is missing is told as such
+    return data not in _data().list_data() and (looks or Path(data).exists())
 
 
 def listing() -> str:
     """Models and data sets, each with the first line of its file's docstring."""
     models = [(name, _summary(MODELS / f"{name}.py")) for name in list_models()]
-    data = [(name, _summary(DATA / f"{name}.py")) for name in datamodules.list_data()]
+    folder = Path(_data().__path__[0])
+    data = [(name, _summary(folder / f"{name}.py")) for name in _data().list_data()]
     width = max((len(name) for name, _ in models + data), default=0) + 2
 
     def rows(entries: list[tuple[str, str]]) -> list[str]:
         return [f"  {name:<{width}}{summary}".rstrip() for name, summary in entries]
 
     return "\n".join(["models (--model):", *rows(models), "", "data (--data):", *rows(data), ""])
+
+
+def _data() -> ModuleType:
+    """Our data modules.
+
+    Raises:
+        UsageError: a folder of the user's project has their name and comes first on Python's path.
+    """
+    import datamodules
+
+    if not hasattr(datamodules, "list_data"):
+        places = [*getattr(datamodules, "__path__", []), getattr(datamodules, "__file__", None)]
+        raise UsageError(
+            f"'{places[0]}' hides the data modules of lightning-gans, which have the same name; run from another folder or "
+            "take that one off PYTHONPATH (importing models from lightning_gans works beside it)"
+        )
+    return datamodules
 
 
 def _summary(path: Path) -> str:

@@ -1,0 +1,55 @@
+"""What the README shows runs, as it stands there, outside the checkout."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+# What a reader brings along, and a smaller number of steps.
+PRELUDE = {
+    "lightning_gans.load": "from lightning_gans.cli import main\nmain('train --model dcgan --trainer.max_steps 1'.split())\n",
+    "class MyData": "",
+    "my_batches": "import torch\nmy_batches = [torch.rand(4, 3, 32, 32) * 2 - 1] * 5\n",
+}
+SHORTER = {"max_steps=50_000": "max_steps=1", ', precision="bf16-mixed"': "", "(3, 64, 64)": "(3, 16, 16)"}
+
+
+def example(mark: str) -> str:
+    """The block that holds `mark`, made runnable."""
+    (block,) = (block for block in BLOCKS if mark in block)
+    for long, short in SHORTER.items():
+        block = block.replace(long, short).replace("3, 64, 64)", "3, 16, 16)")
+    return PRELUDE[mark] + block
+
+
+def test_every_block_is_tested() -> None:
+    assert [sum(mark in block for block in BLOCKS) for mark in PRELUDE] == [1, 1, 1]
+    assert len(BLOCKS) == len(PRELUDE)
+
+
+@pytest.mark.parametrize("mark", PRELUDE)
+def test_blocks_run(mark: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", example(mark)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text()
+    local = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert len(local) > 5
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_names_of_models_and_data_are_all_there() -> None:
+    from datamodules import list_data
+    from lightning_gans import list_models
+
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in [*list_models(), *list_data()] if f"`{name}`" not in text] == []
