@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datamodules.cifar10 import CIFAR10 as CIFAR10
     from datamodules.digits import Digits as Digits
     from datamodules.fashion_mnist import FashionMNIST as FashionMNIST
+    from datamodules.image_folder import ImageFolder as ImageFolder
+    from datamodules.mnist import MNIST as MNIST
 
 __all__ = ["import_data", "list_data"]
 

@@ -1,4 +1,4 @@
-"""The base of data modules whose set fits in memory: one uint8 tensor, a whole batch gathered at once.
+"""The base of data modules of single images: one uint8 tensor, in memory or a file, a whole batch gathered at once.
 
 Batches stay uint8 until they are on the device; the model's ``normalize_batch`` brings them to [-1, 1] there.
 """
@@ -20,33 +20,44 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules._sampler import PositionSampler
 from lightning_gans.batch import Batch
 
-__all__ = ["ImageDataModule", "ImageDataset", "zero_pad"]
+__all__ = ["ImageDataModule", "ImageDataset", "take", "zero_pad"]
 
 
 class ImageDataset(Dataset[Batch]):
-    """Images and labels in memory, fetched a batch at a time; give a DataLoader of it an identity ``collate_fn``.
+    """Images and labels, fetched a batch at a time; give a DataLoader of it an identity ``collate_fn``.
 
     Args:
         images: uint8 (n, C, H, W).
-        labels: int64 (n,).
+        labels: int64 (n,), or None: batches then have no "labels".
         flip: the data set has 2n items, of which n .. 2n-1 are the images mirrored; a batch then says which rows are to
             be mirrored in "flip" (bool), and whoever has it on the device does it.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, *, flip: bool = False) -> None:
+    def __init__(self, images: Tensor, labels: Tensor | None, *, flip: bool = False) -> None:
         self.images = images
         self.labels = labels
         self.flip = flip
 
+    @property
+    def count(self) -> int:
+        """n, how many images there are, mirrored ones not counted."""
+        return len(self.images)
+
+    def read(self, rows: np.ndarray[Any, Any]) -> Batch:
+        """The batch of these rows, each in 0 .. n-1, none of them mirrored."""
+        batch = {"images": take(self.images, rows)}
+        if self.labels is not None:
+            batch["labels"] = take(self.labels, rows)
+        return batch
+
     def __len__(self) -> int:
-        return len(self.images) * (2 if self.flip else 1)
+        return self.count * (2 if self.flip else 1)
 
     def __getitems__(self, indices: list[int]) -> Batch:
         rows = np.asarray(indices)
-        images = rows % len(self.images)
-        batch = {"images": _take(self.images, images), "labels": _take(self.labels, images)}
+        batch = self.read(rows % self.count)
         if self.flip:
-            batch["flip"] = torch.from_numpy(rows >= len(self.images))
+            batch["flip"] = torch.from_numpy(rows >= self.count)
         return batch
 
     def __getitem__(self, index: int) -> Batch:
@@ -55,12 +66,13 @@ class ImageDataset(Dataset[Batch]):
 
 
 class ImageDataModule(LightningDataModule):
-    """A small set of images kept in memory, in an order that two processes, workers or a resume do not change.
+    """A set of images, in an order that two processes, workers or a resume do not change.
 
     A batch is {"images": uint8 (N, C, H, W), "labels": int64 (N,)} with N = ``batch_size`` times the ``parts`` of the
     LightningModule that is trained (1 if it has no such attribute).
 
-    A data set sets ``classes`` and ``min_size`` (pixels) and writes ``load``, and ``prepare_data`` if it is downloaded.
+    A data set sets ``classes``, ``min_size`` (pixels) and, if its images are not grey, ``own_channels``; it writes ``load``
+    if it is kept in memory, else ``setup``, and ``prepare_data`` if it is downloaded.
 
     Args:
         root: folder of the data; default ``$LIGHTNING_GANS_DATA``, else ``~/.cache/lightning-gans/data``.
@@ -75,8 +87,8 @@ class ImageDataModule(LightningDataModule):
 
     Attributes:
         image_shape: (C, H, W) of a batch's images.
-        num_classes: how many classes labels tell apart.
-        class_names: their names, in the order of labels.
+        num_classes: how many classes labels tell apart; None: batches have no labels.
+        class_names: their names, in the order of labels; None as above.
         tags: None: these sets have none.
         train_dataset: ``ImageDataset``, after ``setup``.
         test_dataset: ``ImageDataset``, after ``setup``; never mirrored.
@@ -87,6 +99,9 @@ class ImageDataModule(LightningDataModule):
 
     classes: tuple[str, ...]
     min_size: int
+    own_channels: int = 1
+    class_names: list[str] | None
+    num_classes: int | None
     tags: list[str] | None = None
     train_dataset: ImageDataset
     test_dataset: ImageDataset
@@ -112,7 +127,8 @@ class ImageDataModule(LightningDataModule):
         if seed >= 2**32:
             raise ValueError(f"seed {seed}; allowed: 0 to {2**32 - 1}")
         self.root = Path(root or os.environ.get("LIGHTNING_GANS_DATA") or "~/.cache/lightning-gans/data").expanduser()
-        self.image_shape = (1 if channels == "auto" else channels, *_parse_size(size, self.min_size))
+        own = self.own_channels if channels == "auto" else channels
+        self.image_shape = (own, *_parse_size(size, self.min_size))
         self.class_names = list(self.classes)
         self.num_classes = len(self.classes)
         self.flip = flip
@@ -125,7 +141,7 @@ class ImageDataModule(LightningDataModule):
         """Read one split.
 
         Returns:
-            Grey images uint8 (n, 1, H, W), H and W those of ``image_shape``; labels int64 (n,).
+            Images uint8 (n, own_channels, H, W), H and W those of ``image_shape``; labels int64 (n,).
         """
         raise NotImplementedError
 
@@ -147,7 +163,7 @@ class ImageDataModule(LightningDataModule):
         parts = 1 if trainer is None else getattr(trainer.lightning_module, "parts", 1)
         sampler = PositionSampler(
             self.train_dataset,
-            len(self.train_dataset.images),
+            self.train_dataset.count,
             self.batch_size * parts,
             flip=self.flip,
             seed=self.seed,
@@ -194,14 +210,19 @@ def _parse_size(size: int | str, least: int) -> tuple[int, int]:
     return height, width
 
 
-def _set_channels(grey: Tensor, channels: int) -> Tensor:
-    """Grey uint8 (n, 1, H, W) to (n, channels, H, W); the fourth channel is an opaque alpha."""
+def _set_channels(images: Tensor, channels: int) -> Tensor:
+    """Uint8 (n, 1 or 3, H, W) to (n, channels, H, W); the fourth channel is an opaque alpha."""
     if channels == 4:
-        return torch.cat([grey.expand(-1, 3, -1, -1), torch.full_like(grey, 255)], dim=1)
-    return grey.expand(-1, channels, -1, -1)
+        return torch.cat([images.expand(-1, 3, -1, -1), torch.full_like(images[:, :1], 255)], dim=1)
+    if channels < images.shape[1]:
+        red, green, blue = images.to(torch.int32).split(1, dim=1)  # three of (n, 1, H, W)
+        luma: Tensor = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16  # ITU-R 601, as Pillow rounds it
+        return luma.to(torch.uint8)
+    return images.expand(-1, channels, -1, -1)
 
 
-def _take(tensor: Tensor, rows: np.ndarray[Any, Any]) -> Tensor:
+def take(tensor: Tensor, rows: np.ndarray[Any, Any]) -> Tensor:
+    """Rows of a tensor."""
     # NumPy copies whole rows: eight times as fast as torch's indexing, and no threads that wait for each other on busy cores.
     return torch.from_numpy(tensor.numpy().take(rows, axis=0))
 

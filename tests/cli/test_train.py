@@ -13,6 +13,7 @@ import yaml
 from lightning_gans.cli.loggers import drop_rows
 from lightning_gans.cli.recipes import RECIPES
 from tests.cli.conftest import TINY, Call, files
+from tests.datamodules.test_cifar10 import write
 
 BASE = ["train", "--model", "dcgan", *TINY, "--data.size", "16", "--trainer.log_every_n_steps", "2"]
 
@@ -140,9 +141,10 @@ def test_callbacks_and_sections_of_options_reach_the_run(call: Call, tmp_path: P
 
 
 @pytest.fixture
-def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four small IDX files in place of Fashion-MNIST."""
-    root = tmp_path_factory.mktemp("fashion")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small files in place of the sets that are downloaded: MNIST's four in the IDX format, CIFAR-10's pickles."""
+    root = tmp_path_factory.mktemp("downloads")
+    write(root / "cifar-10-batches-py")
     for split in ("train", "t10k"):
         images, labels = bytes((0, 0, 8, 3)), bytes((0, 0, 8, 1))
         sizes = [number.to_bytes(4, "big") for number in (16, 28, 28)]
@@ -152,9 +154,9 @@ def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
-def test_every_recipe_runs(call: Call, recipe: str, fashion: Path, tmp_path: Path) -> None:
+def test_every_recipe_runs(call: Call, recipe: str, downloads: Path, tmp_path: Path) -> None:
     model, _, data = recipe.partition("-")
-    flags = ["--data", data, "--data.root", fashion] if data else []
+    flags = ["--data", data, "--data.root", downloads] if data else []
     answer = call("train", "--model", model, *flags, *TINY, "--data.batch_size", "8", "--trainer.max_steps", "2")
     assert (answer.code, answer.out) == (0, ""), answer.err
     names = yaml.safe_load((RECIPES / f"{recipe}.yaml").read_text())

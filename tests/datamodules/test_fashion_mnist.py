@@ -11,8 +11,6 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ import torchvision
 
 from datamodules import FashionMNIST
 from datamodules._idx import FILES, IDXError
+from tests.datamodules.mirror import Server
 
 __all__: list[str] = []
 
@@ -148,32 +147,6 @@ def test_a_truncated_gz_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"corrupt IDX file {path}: Compressed file ended before the end-of-stream marker was reached"
     )
-
-
-class Server:
-    """A mirror on the loopback that counts what is asked of it."""
-
-    def __init__(self, folder: Path) -> None:
-        asked: Counter[str] = Counter()
-
-        class Handler(SimpleHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked[self.path] += 1
-                super().do_GET()
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.asked = asked
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
-        self.thread.start()
-
-    def stop(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
 
 
 @pytest.fixture

@@ -1,0 +1,208 @@
+"""Any folder or .zip of images, with or without labels: decoded once into a file, then served as fast as from memory.
+
+Sub-folders are labels where images lie in two or more of them and none beside them; a CSV or JSON file can tell labels
+too. Folders ``train`` and ``test`` at the top are the splits; without them all images are there to train and to test with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from datamodules._decoding import BrokenImageError, DecodedImages, Decoder, broken
+from datamodules._folder_scan import ImageFolderError, lay_out, open_source
+from datamodules._image_cache import About, CachedImages, ImageCache
+from datamodules._labels import read_labels
+from datamodules._pixels import check_resize, is_grey
+from datamodules.base import ImageDataModule, ImageDataset
+
+__all__ = ["ImageFolder"]
+
+
+class ImageFolder(ImageDataModule):
+    """Images of a folder or .zip, however deep, of any sizes and modes; hidden files and other files are not seen.
+
+    A batch has "labels" only if there are labels. Images are decoded once, into a cache that all later runs use at once,
+    in ``$LIGHTNING_GANS_CACHE/images``, else ``~/.cache/lightning-gans/images``; it may be deleted when nothing runs.
+
+    Args:
+        root: the folder or .zip; must be given.
+        size: height and width in pixels, or "HxW".
+        channels: of the images; "auto" = 1 if all files are grey, else 3. Alpha is laid on white, unless it is 4.
+        resize: how images come to that size: crop scales the shorter side and takes the middle, pad fits the whole image
+            in and puts black around, stretch changes the proportions.
+        labels: "auto" = "folders" if images lie in two or more sub-folders and none beside them; "folders" = the name of
+            the first sub-folder; "none"; or a file, as given or below the root: CSV with the header file,label, or JSON,
+            {"FILE": LABEL} or {"labels": [["FILE", LABEL], ...]}. Labels are names, or numbers with -1 = unlabelled.
+        skip_broken: leave out images that cannot be decoded, with one warning, instead of refusing them.
+        cache_limit: bytes that the decoded images may take on the disk, else the workers decode them for every batch;
+            default 20 GB or half of what is free.
+        flip: mirror images left to right with probability 1/2, drawn anew in every epoch.
+        batch_size: images per discriminator turn and process.
+        num_workers: processes that gather batches; 0 is fastest with a cache.
+        download: without meaning here.
+        seed: of the order and the flips, in 0 .. 2**32 - 1.
+
+    Raises:
+        ValueError: an option outside what is allowed, or labels that do not fit the images.
+        OSError: the folder cannot be read, holds no images, or holds a broken one.
+    """
+
+    classes = ()
+    min_size = 1
+
+    def __init__(
+        self,
+        *,
+        root: str | Path | None = None,
+        size: int | str = 64,
+        channels: Literal["auto", 1, 3, 4] = "auto",
+        resize: Literal["crop", "pad", "stretch"] = "crop",
+        labels: str | None = "auto",
+        skip_broken: bool = False,
+        cache_limit: int | None = None,
+        flip: bool = False,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        download: bool = True,
+        seed: int = 0,
+    ) -> None:
+        if not root:
+            raise ValueError("image_folder needs --data.root: a folder or a .zip of images")
+        super().__init__(
+            root=root,
+            size=size,
+            channels=channels,
+            flip=flip,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            download=download,
+            seed=seed,
+        )
+        check_resize(resize)
+        if cache_limit is not None and cache_limit < 0:
+            raise ValueError(f"cache_limit {cache_limit}; allowed: 0 or more bytes")
+        self.resize = resize
+        self.skip_broken = skip_broken
+        self.cache_limit = cache_limit
+        self._source = open_source(self.root)
+        layout = lay_out(self._source.entries)
+        self._names = [entry.name for entry in layout.entries]
+        self._train = layout.train
+        self._files = hashlib.sha256(
+            json.dumps([str(self.root.resolve()), [(e.name, e.size, e.stamp) for e in layout.entries]]).encode()
+        ).hexdigest()
+        found = read_labels(self._source, layout, labels)
+        self._labels = None if found is None else torch.tensor(found[0])
+        self.class_names = None if found is None else found[1]
+        self.num_classes = None if found is None else len(found[1])
+        self._grey: bool | None = None
+        if channels == "auto":
+            self._grey = self._all_grey()
+            self.image_shape = (1 if self._grey else 3, *self.image_shape[1:])
+
+    def prepare_data(self) -> None:
+        """Decode all images into the cache, unless that is done or they are too many for it.
+
+        Raises:
+            OSError: an image is broken, or the cache cannot be written.
+        """
+        self._prepare()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the cache; build it if nobody called ``prepare_data``."""
+        if hasattr(self, "test_dataset"):
+            return
+        about = self._prepare()
+        if about is None and self.num_workers == 0:
+            self._warn_of_size()
+        names, labels, train = self._names, self._labels, self._train
+        if about is not None and about.broken:
+            self._warn(about)
+            whole = [row for row, name in enumerate(names) if name not in about.broken]
+            train = None if train is None else sum(row < train for row in whole)
+            labels = None if labels is None else labels[whole]
+            names = [names[row] for row in whole]
+        if train == 0 or train == len(names):
+            split = "test" if train else "train"
+            raise ImageFolderError(f"all images in {self.root}/{split} are broken; allowed: one that is whole")
+        rows = (0, len(names)) if train is None else (0, train)
+        self.train_dataset = self._dataset(about is not None, names, labels, *rows, flip=self.flip)
+        self.test_dataset = self._dataset(about is not None, names, labels, train or 0, len(names), flip=False)
+
+    def _dataset(
+        self, cached: bool, names: list[str], labels: Tensor | None, start: int, stop: int, *, flip: bool
+    ) -> ImageDataset:
+        labels = None if labels is None else labels[start:stop]
+        if cached:
+            return CachedImages(self._cache(self.image_shape[0]).images, start, stop, labels, flip=flip)
+        return DecodedImages(self._decoder(), names[start:stop], labels, skip_broken=self.skip_broken, flip=flip)
+
+    def _prepare(self) -> About | None:
+        """What is told of the cache, built if need be; None: the images are too many for one."""
+        cache = self._cache(self.image_shape[0])
+        if self.cache_limit is not None and cache.size > self.cache_limit:
+            return None
+        about = cache.about()
+        if about is None:
+            if self.cache_limit is None and not cache.fits():
+                return None
+            try:
+                about = cache.ensure(self._decoder(), skip_broken=self.skip_broken, grey=self._grey)
+            except BrokenImageError:
+                raise
+            except OSError as error:
+                raise ImageFolderError(
+                    f"cannot write decoded images to {cache.folder.parent}: {error.strerror or error}; "
+                    "allowed: another folder in LIGHTNING_GANS_CACHE, or --data.cache_limit 0 to do without"
+                ) from error
+        if len(about.broken) == len(self._names):
+            name, reason = next(iter(about.broken.items()))
+            raise ImageFolderError(f"all images in {self.root} are broken, the first {name}: {reason}")
+        for name, reason in about.broken.items():
+            if not self.skip_broken:  # the cache is of a run that skipped them
+                raise broken(self._source, name, OSError(reason))
+        return about
+
+    def _warn(self, about: About) -> None:
+        if self.trainer is None or self.trainer.is_global_zero:
+            name, reason = next(iter(about.broken.items()))
+            count = f"{len(about.broken)} of {len(self._names)}"
+            warnings.warn(f"{count} images are broken and left out, the first {name}: {reason}", stacklevel=3)
+
+    def _warn_of_size(self) -> None:
+        warnings.warn(
+            f"{self._cache(self.image_shape[0]).size} bytes of images are above cache_limit: each is decoded whenever it "
+            "is drawn, and without --data.num_workers the model waits for it",
+            stacklevel=3,
+        )
+
+    def _cache(self, channels: int) -> ImageCache:
+        return ImageCache(self._files, self._names, (channels, *self.image_shape[1:]), self.resize)
+
+    def _decoder(self) -> Decoder:
+        return Decoder(self._source, self.image_shape, self.resize)
+
+    def _all_grey(self) -> bool:
+        """Whether all files are grey: as a cache tells, else by their headers up to the first that is not."""
+        for channels, grey in ((1, True), (3, False)):
+            about = self._cache(channels).about()
+            if about is not None and about.grey is grey:
+                return grey
+        images = 0
+        for name in self._names:
+            try:
+                with self._source.open(name) as stream:
+                    if not is_grey(stream):
+                        return False
+                images += 1
+            except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
+                if not self.skip_broken:
+                    raise broken(self._source, name, error) from error
+        return images > 0
