@@ -46,4 +46,6 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("wgan_gp", {"image_shape": (3, 64, 64), "network": "resnet"}, 8_540_483, 7_491_841),
     ("wgan_gp", {"image_shape": (3, 64, 64)}, 5_364_739, 4_316_545),
     ("wgan_gp", {"generator_channels": 256}, 4_276_739, 1_053_825),
+    # Jolicoeur-Martineau 2018: 64x64
+    ("rgan", {}, 3_806_080, 2_765_568),
 ]

@@ -39,7 +39,8 @@ def train(arguments: list[str]) -> int:
         sys.stdout.write(HELP)
         return 0
     request = read_request(arguments)
-    with quick_imports(for_help=helps):
+    ends_after_help = helps and sys.argv[-len(arguments) :] == arguments  # called from Python, a process goes on
+    with quick_imports(for_help=ends_after_help):
         from lightning_gans.cli.fit import fit  # torch and Lightning come with it
 
     return fit(request)
