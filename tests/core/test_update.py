@@ -199,7 +199,7 @@ def test_compiled_networks_train_as_eager_ones_and_keep_keys() -> None:
     discriminate = compiled.discriminate
 
     def watched(images: Tensor) -> Tensor:
-        used.append(type(compiled._compiled["discriminator"]).__name__)
+        used.append(type(compiled._compiled[id(compiled.discriminator)]).__name__)
         return discriminate(images)
 
     compiled.discriminate = watched  # type: ignore[method-assign, assignment]
