@@ -137,6 +137,16 @@ class ImageDataModule(LightningDataModule):
         self.download = download
         self.seed = seed
 
+    @property
+    def source(self) -> dict[str, Any] | None:
+        """What a checkpoint keeps to find these images again: {"name": of the data set, "options": of plain values}; None for a
+        class that is not found by a name."""
+        package, _, name = type(self).__module__.rpartition(".")
+        if package != __name__.rpartition(".")[0]:
+            return None
+        channels, height, width = self.image_shape
+        return {"name": name, "options": {"root": str(self.root), "size": f"{height}x{width}", "channels": channels}}
+
     def load(self, train: bool) -> tuple[Tensor, Tensor]:
         """Read one split.
 

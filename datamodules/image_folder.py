@@ -10,7 +10,7 @@ import hashlib
 import json
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -89,6 +89,7 @@ class ImageFolder(ImageDataModule):
         if cache_limit is not None and cache_limit < 0:
             raise ValueError(f"cache_limit {cache_limit}; allowed: 0 or more bytes")
         self.resize = resize
+        self.labels = labels
         self.skip_broken = skip_broken
         self.cache_limit = cache_limit
         self._source = open_source(self.root)
@@ -106,6 +107,15 @@ class ImageFolder(ImageDataModule):
         if channels == "auto":
             self._grey = self._all_grey()
             self.image_shape = (1 if self._grey else 3, *self.image_shape[1:])
+
+    @property
+    def source(self) -> dict[str, Any] | None:
+        """As of every data set; the folder's absolute path."""
+        source = super().source
+        if source is not None:
+            own = {"resize": self.resize, "labels": self.labels, "skip_broken": self.skip_broken}
+            source["options"].update(own, root=str(self.root.resolve()))
+        return source
 
     def prepare_data(self) -> None:
         """Decode all images into the cache, unless that is done or they are too many for it.

@@ -1,24 +1,17 @@
-"""Models from noise to images: fakes in training, images from seeds afterwards."""
+"""Models from noise to images: fakes in training (images from seeds afterwards are in ``sampling.py``)."""
 
 from __future__ import annotations
 
-import copy
-import random
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_gans.batch import Batch
 from lightning_gans.core import turns
-from lightning_gans.core.adversarial import AdversarialModule
-from lightning_gans.core.noise import Draw, draw, stream
+from lightning_gans.core.sampling import SamplingModule
 
 __all__ = ["Fakes", "LatentModule"]
-
-STANDING_BATCHES, STANDING_BATCH_SIZE = 16, 64
 
 
 class Fakes(NamedTuple):
@@ -32,44 +25,17 @@ class Fakes(NamedTuple):
     """(N, C, H, W) in [-1, 1]."""
 
 
-class LatentModule(AdversarialModule):
+class LatentModule(SamplingModule):
     """A generator of images from latents: `generator(latents)` or, with classes, `generator(latents, labels)`."""
 
-    latent_dim: int
-    latent_distribution: str = "normal"
     generator_batch_factor: int = 1
     """Fakes of the generator's turn for each real image of its part."""
     redraws_fakes: bool = False
     """The paper draws fresh fakes for the generator's turn; then they are not shared by default."""
-    conditional: bool = True
-    """Whether the generator takes the class where there are classes (a semi-supervised one does not)."""
-    batch_norm: str = "standing"
-    """Batch-norm statistics that sampling uses: "standing" (re-estimated) or "running"."""
 
     _shared: Fakes | None = None
     _shared_with: int | None = None
     """The turn of the generator that used the graph of the shared fakes: a second one needs a new draw."""
-    _sampler: tuple[object, nn.Module] | None = None
-
-    @property
-    def is_conditional(self) -> bool:
-        """Whether the generator takes labels."""
-        return self.conditional and self.num_classes is not None
-
-    # ---------------------------------------------------------------- training
-
-    def latents(self, n: int, source: Draw) -> Tensor:
-        """`n` latents (n, latent_dim) from a source of random numbers: training's, or one image's own stream."""
-        return source((n, self.latent_dim), self.latent_distribution)
-
-    def synthesize(self, network: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] of a generator network."""
-        images: Tensor = network(latents) if labels is None else network(latents, labels)
-        return images
-
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images of the raw generator, as it stands (training or evaluation mode)."""
-        return self.synthesize(self.generator, latents, labels)
 
     def fakes(self, batch: Batch) -> Fakes:
         """Noise, labels and images of this turn: with a graph in the generator's turn, without one in the other's."""
@@ -144,155 +110,3 @@ class LatentModule(AdversarialModule):
         low, high = (int(bound) for bound in torch.aminmax(batch["labels"]))
         if low < 0 or high >= (self.num_classes or 0):
             raise ValueError(f"labels from {low} to {high}; {allowed}")
-
-    # ---------------------------------------------------------------- sampling
-
-    def sample_latents(self, indices: Iterable[int], seed: int) -> Tensor:
-        """Latents of images `indices` of the set named `seed`, (len(indices), latent_dim), on CPU: row i depends on
-        (seed, indices[i]) only."""
-        generator = torch.Generator()
-
-        def source(shape: tuple[int, ...], distribution: str) -> Tensor:
-            return draw(shape, distribution, generator)
-
-        rows = []
-        for index in indices:
-            generator.manual_seed(stream(seed, index))
-            rows.append(self.latents(1, source))
-        return torch.cat(rows)
-
-    def generate(
-        self,
-        n: int,
-        *,
-        seed: int | None = None,
-        labels: Sequence[int] | Tensor | None = None,
-        truncation: float = 1.0,
-        ema: bool = True,
-        batch_size: int = 64,
-        bn: str | None = None,
-    ) -> Tensor:
-        """Sample images in evaluation mode; touches neither the global random state nor the model.
-
-        Args:
-            n: number of images.
-            seed: names the set of images; None takes a new one each time.
-            labels: a class an image, cycled to `n`; None takes i % num_classes.
-            truncation: factor on the latents; below 1 trades variety for likelihood.
-            ema: use the running average of the generator, if there is one.
-            batch_size: images a pass; the result does not depend on it.
-            bn: batch-norm statistics, "standing" (re-estimated) or "running"; default `self.batch_norm`.
-
-        Returns:
-            float32 (n, C, H, W) in [-1, 1] on CPU. Image i depends on (seed, i, labels[i]) only.
-
-        Raises:
-            ValueError: labels outside the classes, or for a model without classes; n or truncation out of range.
-        """
-        batches = self.generate_batches(
-            n, seed=seed, labels=labels, truncation=truncation, ema=ema, batch_size=batch_size, bn=bn
-        )
-        return torch.cat(list(batches)) if n else torch.empty(0, *self.image_shape)
-
-    def generate_batches(
-        self,
-        n: int,
-        *,
-        seed: int | None = None,
-        labels: Sequence[int] | Tensor | None = None,
-        truncation: float = 1.0,
-        ema: bool = True,
-        batch_size: int = 64,
-        bn: str | None = None,
-    ) -> Iterator[Tensor]:
-        """`generate`, a batch at a time: any number of images in the memory of one batch."""
-        if n < 0:
-            raise ValueError(f"n={n}; allowed: 0 or more")
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}; allowed: 1 or more")
-        if truncation < 0.0:
-            raise ValueError(f"truncation={truncation}; allowed: 0 or more, 1 = none")
-        seed = random.SystemRandom().getrandbits(32) if seed is None else seed
-        classes = self._classes(n, labels)
-        return (
-            self.render(
-                self.sample_latents(range(start, min(start + batch_size, n)), seed) * truncation,
-                None if classes is None else classes[start : start + batch_size],
-                ema=ema,
-                bn=bn,
-            )
-            for start in range(0, n, batch_size)
-        )
-
-    def render(
-        self, latents: Tensor, labels: Tensor | None = None, *, ema: bool = True, bn: str | None = None
-    ) -> Tensor:
-        """Images of given latents (N, latent_dim), in evaluation mode: float32 (N, C, H, W) in [-1, 1] on CPU."""
-        with torch.no_grad(), self._sampling_network(ema, bn or self.batch_norm) as network:
-            labels = None if labels is None else labels.to(self.device)
-            images = self.synthesize(network, latents.to(self.device), labels)
-            return images.float().clamp(-1.0, 1.0).cpu().contiguous()
-
-    def _classes(self, n: int, labels: Sequence[int] | Tensor | None) -> Tensor | None:
-        if not self.is_conditional or self.num_classes is None:
-            if labels is not None:
-                raise ValueError(f"labels for {type(self).__name__}, which was trained without classes")
-            return None
-        if labels is None:
-            return torch.arange(n) % self.num_classes
-        given = torch.as_tensor(labels, dtype=torch.long).flatten()
-        if not len(given) or given.min() < 0 or given.max() >= self.num_classes:
-            raise ValueError(f"labels {sorted(set(given.tolist()))}; allowed: 0 to {self.num_classes - 1}")
-        return given[torch.arange(n) % len(given)]
-
-    @contextmanager
-    def _sampling_network(self, ema: bool, bn: str) -> Iterator[nn.Module]:
-        """The generator to sample from, in evaluation mode; with standing statistics it is a copy, never the live one."""
-        if bn not in ("standing", "running"):
-            raise ValueError(f"bn '{bn}'; allowed: standing, running")
-        live = self.generator_ema if ema and self.generator_ema is not None else self.generator
-        if bn == "standing" and _normalizers(live):
-            yield self._with_standing_statistics(live)
-            return
-        modes = {module: module.training for module in live.modules()}
-        live.eval()
-        try:
-            yield live
-        finally:
-            for module, training in modes.items():
-                module.training = training
-
-    def _with_standing_statistics(self, live: nn.Module) -> nn.Module:
-        """A copy whose batch-norm statistics are re-estimated from seeded batches; kept until the weights change.
-
-        Running statistics trail behind the weights, and an average of weights has none of its own.
-        """
-        # Tensors' version counters miss fused optimiser steps; norms cost little beside the estimate.
-        norms = torch.stack(torch._foreach_norm(list(live.parameters()))).tolist()
-        version = (id(live), self.device, norms)
-        if self._sampler is not None and self._sampler[0] == version:
-            return self._sampler[1]
-        network = copy.deepcopy(live).eval().requires_grad_(False)
-        for layer in _normalizers(network):
-            layer.reset_running_stats()
-            layer.momentum = None  # a plain mean over the batches
-            layer.train()
-        for start in range(0, STANDING_BATCHES * STANDING_BATCH_SIZE, STANDING_BATCH_SIZE):
-            indices = torch.arange(start, start + STANDING_BATCH_SIZE)
-            labels = (indices % self.num_classes).to(self.device) if self.is_conditional and self.num_classes else None
-            latents = self.sample_latents(indices.tolist(), stream(0, 0)).to(self.device)
-            self.synthesize(network, latents, labels)
-        network.eval()
-        object.__setattr__(self, "_sampler", (version, network))  # not a sub-module: it must not enter checkpoints
-        return network
-
-    def teardown(self, stage: str) -> None:
-        """Free the copy that grids were drawn from."""
-        super().teardown(stage)
-        self._sampler = None
-
-
-def _normalizers(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """The batch norms that keep statistics."""
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    return [norm for norm in norms if norm.track_running_stats]

@@ -107,6 +107,9 @@ class Lifecycle(EngineOptions):
             "decay_end": self.decay_end,
             "random": gather_objects(resume.random_state()),
         }
+        source = getattr(self.trainer.datamodule, "source", None)  # type: ignore[attr-defined]
+        if isinstance(source, dict):  # what to score samples against
+            checkpoint["data"] = source
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the counters; the random state waits for `on_train_start`."""
