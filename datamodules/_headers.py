@@ -1,0 +1,43 @@
+"""The one shape that all images of a folder share, read from their headers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from datamodules._decoding import broken
+from datamodules._folder_scan import ImageFolderError, open_source
+from datamodules._pixels import is_grey
+
+__all__ = ["uniform_shape"]
+
+
+def uniform_shape(root: str | Path) -> tuple[int, int, int]:
+    """(C, H, W) of every image of a folder or .zip; C is 1 for grey, 4 with transparency, else 3.
+
+    Raises:
+        OSError: the folder cannot be read or holds no images; an image is broken; two images differ in size or in C.
+    """
+    source = open_source(Path(root))
+    first: tuple[str, tuple[int, int, int]] | None = None
+    for entry in source.entries:
+        try:
+            with source.open(entry.name) as stream:
+                grey = is_grey(stream)
+                stream.seek(0)
+                with Image.open(stream) as image:
+                    clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+                    shape = (1 if grey else 4 if clear else 3, image.height, image.width)
+        except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
+            raise broken(source, entry.name, error) from error
+        if first is None:
+            first = (entry.name, shape)
+        if shape != first[1]:
+            here, there = ("x".join(map(str, sizes)) for sizes in (shape, first[1]))
+            raise ImageFolderError(
+                f"images of two shapes in {root}: {first[0]} is {there}, {entry.name} is {here}; allowed: one size and mode"
+            )
+    if first is None:
+        raise ImageFolderError(f"no images in {root}")
+    return first[1]

@@ -1,0 +1,228 @@
+"""Images that are scored, by index: of a data set, of a tensor, or drawn by a model. Always uint8, as files hold them.
+
+Scores of a model and of a folder of its PNG files agree because both are scored as uint8 (N, C, H, W).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_gans.batch import Batch, to_uint8
+from lightning_gans.core.noise import draw
+from lightning_gans.core.sampling import SamplingModule
+
+__all__ = ["DatasetImages", "GeneratedImages", "ImageSet", "TensorImages", "labels_like"]
+
+DIGEST_BYTES = 2**31  # up to so many all images are hashed, beyond that ...
+DIGEST_IMAGES = 8192  # ... so many, evenly spaced
+
+
+class ReadsRows(Protocol):
+    """A data set that gathers a whole batch, such as ``train_dataset`` of our data modules."""
+
+    labels: Tensor | None
+
+    @property
+    def count(self) -> int:
+        """How many images there are."""
+
+    def read(self, rows: np.ndarray[Any, Any]) -> Batch:
+        """{"images": uint8 (len(rows), C, H, W), ...}."""
+
+
+class ImageSet:
+    """Images 0 .. count-1.
+
+    Attributes:
+        name: in a score's protocol, such as "digits train".
+        count: how many.
+        image_shape: (C, H, W).
+        labels: int64 (count,), -1 = unlabelled; or None.
+    """
+
+    name: str
+    count: int
+    image_shape: tuple[int, int, int]
+    labels: Tensor | None = None
+
+    def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
+        """The images of these indices, uint8 (N, C, H, W) on CPU, N at most `batch_size`."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """For a score's protocol."""
+        return f"{self.name} ({self.count} images of {'x'.join(map(str, self.image_shape))})"
+
+    def digest(self) -> str:
+        """16 hex digits that change with the images: of all up to 2 GB, of 8,192 evenly spaced ones beyond that."""
+        size = self.count * int(np.prod(self.image_shape))
+        rows = self.count if size <= DIGEST_BYTES else min(self.count, DIGEST_IMAGES)
+        indices = np.linspace(0, self.count - 1, rows).round().astype(int).tolist()
+        sha = hashlib.sha256(f"{self.count} {self.image_shape}".encode())
+        for batch in self.batches(indices, 1024):
+            sha.update(batch.contiguous().numpy().tobytes())
+        return sha.hexdigest()[:16]
+
+
+class TensorImages(ImageSet):
+    """Images in memory.
+
+    Args:
+        images: uint8, or float in [-1, 1], (n, C, H, W).
+        labels: int64 (n,), or None.
+        name: see `ImageSet`.
+
+    Raises:
+        ValueError: images of another shape or without any, not finite, or labels of another number.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor | None = None, name: str = "images") -> None:
+        if images.dim() != 4 or not len(images):
+            raise ValueError(f"images of shape {tuple(images.shape)}; allowed: (n, C, H, W), n at least 1")
+        if labels is not None and labels.shape != images.shape[:1]:
+            raise ValueError(
+                f"labels of shape {tuple(labels.shape)} for {len(images)} images; allowed: ({len(images)},)"
+            )
+        self.images = images if images.dtype == torch.uint8 else to_uint8(_finite(images))
+        self.labels = labels
+        self.name = name
+        self.count = len(images)
+        channels, height, width = images.shape[1:]
+        self.image_shape = (channels, height, width)
+
+    def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
+        """See `ImageSet`."""
+        for start in range(0, len(indices), batch_size):
+            yield self.images[list(indices[start : start + batch_size])].cpu()
+
+
+class DatasetImages(ImageSet):
+    """Images of a data set that reads rows.
+
+    Args:
+        dataset: such as ``train_dataset`` of our data modules; mirrored images are not counted.
+        image_shape: (C, H, W).
+        name: see `ImageSet`.
+    """
+
+    def __init__(self, dataset: ReadsRows, image_shape: tuple[int, int, int], name: str) -> None:
+        self.dataset = dataset
+        self.image_shape = image_shape
+        self.name = name
+        self.count = dataset.count
+        self.labels = dataset.labels
+
+    def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
+        """See `ImageSet`."""
+        rows = np.asarray(indices)
+        for start in range(0, len(rows), batch_size):
+            yield self.dataset.read(rows[start : start + batch_size])["images"]
+
+
+class GeneratedImages(ImageSet):
+    """What a model draws: image i depends on (seed, i, labels[i]) only.
+
+    Args:
+        module: draws images from latents.
+        n: how many images.
+        seed: names the set.
+        ema: use the running average of the generator, if there is one.
+        bn: batch-norm statistics, "standing" or "running".
+        truncation: see `generate`.
+        labels: int64 (n,) of a model with classes; None: i % num_classes.
+
+    Raises:
+        ValueError: n is below 1.
+    """
+
+    def __init__(
+        self,
+        module: SamplingModule,
+        n: int,
+        *,
+        seed: int = 0,
+        ema: bool = True,
+        bn: str = "standing",
+        truncation: float = 1.0,
+        labels: Tensor | None = None,
+    ) -> None:
+        if n < 1:
+            raise ValueError(f"n={n}; allowed: 1 or more")
+        self.module, self.seed, self.ema, self.bn, self.truncation = module, seed, ema, bn, truncation
+        self.count = n
+        self.image_shape = module.image_shape
+        self.like_reference = labels is not None and module.is_conditional
+        if module.is_conditional and module.num_classes:
+            self.labels = torch.arange(n) % module.num_classes if labels is None else labels
+        self.name = f"{n} generated"
+
+    def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
+        """See `ImageSet`.
+
+        Raises:
+            ValueError: a sample is not finite.
+        """
+        drawn = self.module.generate_batches(
+            self.count,
+            seed=self.seed,
+            labels=self.labels,
+            truncation=self.truncation,
+            ema=self.ema,
+            batch_size=batch_size,
+            bn=self.bn,
+            indices=indices,
+        )
+        for images in drawn:
+            yield to_uint8(_finite(images))
+
+    def path(self) -> tuple[Callable[[Tensor], Tensor], Callable[[int, torch.Generator], Tensor]]:
+        """What `perceptual_path_length` asks for: a function that renders latents, whose two halves are pairs of one class
+        each, and one that draws latents."""
+        classes = self.module.num_classes if self.module.is_conditional else None
+
+        def render(latents: Tensor) -> Tensor:
+            labels = torch.arange(len(latents)) % (len(latents) // 2) % classes if classes else None
+            return self.module.render(latents, labels, ema=self.ema, bn=self.bn)
+
+        def latents(n: int, generator: torch.Generator) -> Tensor:
+            return self.module.latents(n, lambda shape, distribution: draw(shape, distribution, generator))
+
+        return render, latents
+
+    def describe(self) -> str:
+        """See `ImageSet`."""
+        averaged = self.ema and self.module.generator_ema is not None
+        facts = [
+            "EMA weights" if averaged else "raw weights",
+            f"batch norm {self.bn}",
+            f"truncation {self.truncation:g}",
+        ]
+        if self.labels is not None:
+            facts.append("classes as often as in the reference" if self.like_reference else "classes in turn")
+        return f"{self.name} at iteration {self.module.iterations} ({', '.join(facts)}, seed {self.seed})"
+
+
+def labels_like(labels: Tensor, n: int, seed: int = 0) -> Tensor:
+    """`n` classes, as often as among `labels` (unlabelled ones left out): a seeded shuffle of them, cycled.
+
+    Raises:
+        ValueError: no label is a class.
+    """
+    known = labels[labels >= 0]
+    if not len(known):
+        raise ValueError("reference without a labelled image; allowed: labels from 0 up")
+    shuffled = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))]
+    return shuffled[torch.arange(n) % len(shuffled)]
+
+
+def _finite(images: Tensor) -> Tensor:
+    bad = int((~torch.isfinite(images.flatten(1)).all(dim=1)).sum())
+    if bad:
+        raise ValueError(f"{bad} of {len(images)} images hold NaN or infinite values")
+    return images
