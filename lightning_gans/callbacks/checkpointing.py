@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
@@ -55,7 +56,8 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike[str]) -
         raise OSError(message + "; an earlier checkpoint of that name is untouched") from error
     finally:
         # Not after a move; after a failure the disk must not stay full of a half file.
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # it may be gone, or its folder no folder
+            part.unlink()
 
 
 def _free_space(folder: Path) -> str:

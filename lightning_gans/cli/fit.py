@@ -14,6 +14,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from datamodules import import_data
 from lightning_gans.callbacks.checkpointing import RunCheckpoint
+from lightning_gans.callbacks.evaluation import Evaluate
 from lightning_gans.callbacks.progress import RunProgress
 from lightning_gans.callbacks.samples import SampleGrid
 from lightning_gans.callbacks.watchdog import Watchdog
@@ -31,7 +32,12 @@ from lightning_gans.registry import import_model
 __all__ = ["TrainingCLI", "fit"]
 
 WANDB = dict[str, bool | list[str] | dict[str, Any] | str | None]  # no numbers: a run may be called 007 or 1e5
-CALLBACKS = {"samples": SampleGrid, "checkpoint": RunCheckpoint, "watchdog": Watchdog}  # section of options -> class
+CALLBACKS = {
+    "samples": SampleGrid,
+    "evaluate": Evaluate,
+    "checkpoint": RunCheckpoint,
+    "watchdog": Watchdog,
+}  # section of options -> class
 
 
 def fit(request: Request) -> int:

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
 from lightning_gans.callbacks.checkpointing import RunCheckpoint
+from lightning_gans.callbacks.evaluation import Evaluate
 from lightning_gans.callbacks.samples import SampleGrid
 from lightning_gans.cli.loggers import drop_rows
 
@@ -71,6 +72,8 @@ class RunFolder(Callback):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, SampleGrid) and callback.folder is None:
                 callback.folder = self.path / "samples"
+            elif isinstance(callback, Evaluate) and callback.folder is None:
+                callback.folder = self.path / LAST.parent
             elif isinstance(callback, RunCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(self.path / LAST.parent)
 

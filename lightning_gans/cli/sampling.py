@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
-from lightning_gans.cli.errors import UsageError, did_you_mean
+from lightning_gans.cli.errors import UsageError
 from lightning_gans.cli.imports import quick_imports
+from lightning_gans.cli.parsing import CommandParser, positive
 
 __all__ = ["generate", "interpolate"]
 
@@ -15,14 +15,14 @@ __all__ = ["generate", "interpolate"]
 def generate(arguments: list[str]) -> int:
     """Draw n images into one grid (``*.png``), one array (``*.npy``) or a folder of files; returns the exit code."""
     parser = _parser("generate", "Draw images from a checkpoint.")
-    parser.add_argument("--n", type=_positive, default=64, help="images (default 64)")
+    parser.add_argument("--n", type=positive, default=64, help="images (default 64)")
     parser.add_argument(
         "--out", required=True, help="X.png: a grid; X.npy: uint8 (n, C, H, W); else a folder of PNG files"
     )
     parser.add_argument("--overwrite", action="store_true", help="write into a folder that is not empty")
     parser.add_argument("--classes", type=_classes, help="0,1,2: classes by number, in turn; default: all in turn")
     parser.add_argument("--truncation", type=float, default=1.0, help="factor on the latents; 1: none (default)")
-    parser.add_argument("--batch_size", type=_positive, default=64, help="images a pass; changes nothing but memory")
+    parser.add_argument("--batch_size", type=positive, default=64, help="images a pass; changes nothing but memory")
     options = parser.parse_args(arguments)
     with quick_imports():
         from lightning_gans.cli import drawing
@@ -45,8 +45,8 @@ def generate(arguments: list[str]) -> int:
 def interpolate(arguments: list[str]) -> int:
     """Draw the way from each of n latents to the next, as rows of a picture or as a film; returns the exit code."""
     parser = _parser("interpolate", "Walk from latent to latent, round to the first.")
-    parser.add_argument("--n", type=_positive, default=8, help="latents to pass (default 8)")
-    parser.add_argument("--steps", type=_positive, default=10, help="images from one to the next (default 10)")
+    parser.add_argument("--n", type=positive, default=8, help="latents to pass (default 8)")
+    parser.add_argument("--steps", type=positive, default=10, help="images from one to the next (default 10)")
     parser.add_argument("--out", required=True, help="X.png: a row for each way; X.gif: one image after the other")
     options = parser.parse_args(arguments)
     out = Path(options.out)
@@ -62,21 +62,8 @@ def interpolate(arguments: list[str]) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with this project's errors: one line, the nearest option."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises UsageError."""
-        flags = message.removeprefix("unrecognized arguments: ").split()
-        if message.startswith("unrecognized") and flags[0].startswith("-"):
-            options = sorted(flag for flag in self._option_string_actions if flag.startswith("--"))
-            name = flags[0].partition("=")[0]
-            message = f"unknown option {name}.{did_you_mean(name, options)} Choose from: {', '.join(options)}"
-        raise UsageError(message)
-
-
-def _parser(command: str, description: str) -> _Parser:
-    parser = _Parser(prog=f"lightning-gans {command}", description=description, allow_abbrev=False)
+def _parser(command: str, description: str) -> CommandParser:
+    parser = CommandParser(prog=f"lightning-gans {command}", description=description, allow_abbrev=False)
     parser.add_argument(
         "checkpoint", metavar="CKPT", help="a checkpoint, such as runs/dcgan-digits/1/checkpoints/last.ckpt"
     )
@@ -85,12 +72,6 @@ def _parser(command: str, description: str) -> _Parser:
     parser.add_argument("--bn", choices=("standing", "running"), default="standing", help="batch-norm statistics")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; default: cuda where there is one")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 1 up")
-    return int(text)
 
 
 def _classes(text: str) -> list[int]:

@@ -21,7 +21,10 @@ SCRIPT = (
 MODELS, DATA = ", ".join(list_models()), ", ".join(list_data())
 
 WRONG = [
-    ("tran", "error: unknown command 'tran'. Did you mean train? Choose from: train, generate, interpolate"),
+    (
+        "tran",
+        "error: unknown command 'tran'. Did you mean train? Choose from: train, generate, interpolate, evaluate, probe",
+    ),
     ("train --model dcgn", f"error: unknown model 'dcgn'. Did you mean 'dcgan'? Choose from: {MODELS}"),
     ("train --model=qqqqq", f"error: unknown model 'qqqqq'. Choose from: {MODELS}"),
     ("train --model dcgan --data digit", f"error: unknown data 'digit'. Did you mean 'digits'? Choose from: {DATA}"),

@@ -24,8 +24,9 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 def steps(run: Path) -> list[int]:
+    """Of the rows of training; scores have rows of their own."""
     with (run / "metrics.csv").open(newline="") as file:
-        return [int(row["step"]) for row in csv.DictReader(file)]
+        return [int(row["step"]) for row in csv.DictReader(file) if row["generator/adversarial"]]
 
 
 def same(one: Path, other: Path) -> bool:
@@ -42,7 +43,7 @@ def test_a_run_leaves_its_folder_and_says_where(call: Call, tmp_path: Path) -> N
     )
     left = {name for name, data in files(run).items() if data is not None and not name.startswith("tensorboard")}
     assert left == {
-        *("checkpoints/last.ckpt", "config.yaml", "metrics.csv"),
+        *("checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml", "metrics.csv"),
         *("samples/00000000.png", "samples/00000002.png", "samples/00000004.png"),
     }
     assert list((run / "tensorboard").glob("events.*"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.core.two_processes import STEPS, contracts, toy, toy_data
+from tests.core.two_processes import STEPS, contracts, scorer, toy, toy_data
 from tests.training import fit
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,20 @@ def test_two_processes_equal_one(folder: Path, name: str, extra: dict[str, Any])
         assert torch.equal(first["state"][key], second["state"][key])
     assert first["images_seen"] == second["images_seen"] == one.images_seen
     assert first["iterations"] == second["iterations"] == STEPS
+
+
+def test_two_processes_score_like_one_and_scoring_leaves_no_trace(folder: Path) -> None:
+    first, second = both(folder, "toy_scored")
+    callback = scorer()
+    fit(toy(), 1, toy_data(1), callbacks=[callback])
+    one = callback.score(toy())
+    assert {"fid_small_features", "kid_small_features", "recall_small_features"} <= one.keys() == first["scores"].keys()
+    for name, score in one.items():
+        assert first["scores"][name] == second["scores"][name]
+        assert first["scores"][name] == pytest.approx(score.value, rel=1e-6), name
+    assert first["best"] == second["best"]
+    unscored, _ = both(folder, "toy")
+    assert all(torch.equal(value, unscored["unsaved"][key]) for key, value in first["state"].items())
 
 
 def test_processes_see_different_images_and_noise(folder: Path) -> None:

@@ -15,11 +15,13 @@ from typing import Any
 import torch
 
 from datamodules import Digits
+from lightning_gans.callbacks import Evaluate
+from lightning_gans.metrics.scores import Score
 from tests.contract import Contract
 from tests.core.toys import Toy
 from tests.training import fit
 
-__all__ = ["STEPS", "contracts", "toy", "toy_data"]
+__all__ = ["STEPS", "Scorer", "contracts", "scorer", "toy", "toy_data"]
 
 STEPS = 5
 
@@ -44,6 +46,22 @@ def toy_data(processes: int) -> Digits:
     return Digits(size=8, batch_size=16 // processes)
 
 
+class Scorer(Evaluate):
+    """Scores on demand, too."""
+
+    def score(self, module: Toy) -> dict[str, Score]:
+        """Of a model as it stands, by the reference and the features of the last fit."""
+        assert self._extractor is not None
+        assert self._reference is not None
+        return self._score(module, self._extractor, self._reference)
+
+
+def scorer() -> Scorer:
+    """Every second iteration, on 51 samples: an odd number, which two processes cannot share evenly."""
+    features = "tests.metrics.extractors:small_features"
+    return Scorer(every=2, n=51, metrics="fid,kid,pr,is", features=features)
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
@@ -62,6 +80,13 @@ def main(folder: Path) -> None:
         torch.save(
             {**seen, "images_seen": model.images_seen, "iterations": model.iterations}, folder / f"{name}-{rank}.pt"
         )
+    callback = scorer()
+    scored = toy()
+    fit(scored, STEPS, toy_data(2), callbacks=[callback], **options)
+    scores = {name: score.value for name, score in callback.score(toy()).items()}
+    torch.save(
+        {"state": scored.state_dict(), "scores": scores, "best": callback.best}, folder / f"toy_scored-{rank}.pt"
+    )
     for name, contract in contracts():
         torch.manual_seed(4)
         model = contract.tiny(ema_decay=0.9)
