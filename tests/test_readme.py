@@ -1,4 +1,4 @@
-"""What the README shows runs, as it stands there, outside the checkout."""
+"""What the README and the page on scores show runs, as it stands there, outside the checkout."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    block
+    for page in (ROOT / "README.md", ROOT / "docs" / "evaluation.md")
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+]
 # What a reader brings along, and a smaller number of steps.
 PRELUDE = {
     "lightning_gans.load": "from lightning_gans.cli import main\nmain('train --model dcgan --trainer.max_steps 1'.split())\n",
     "class MyData": "",
+    "frechet_from_features": "",
     "my_batches": "import torch\nmy_batches = [torch.rand(4, 3, 32, 32) * 2 - 1] * 5\n",
 }
 SHORTER = {"max_steps=50_000": "max_steps=1", ', precision="bf16-mixed"': "", "(3, 64, 64)": "(3, 16, 16)"}
@@ -29,7 +35,7 @@ def example(mark: str) -> str:
 
 
 def test_every_block_is_tested() -> None:
-    assert [sum(mark in block for block in BLOCKS) for mark in PRELUDE] == [1, 1, 1]
+    assert [sum(mark in block for block in BLOCKS) for mark in PRELUDE] == [1, 1, 1, 1]
     assert len(BLOCKS) == len(PRELUDE)
 
 
@@ -41,10 +47,14 @@ def test_blocks_run(mark: str, tmp_path: Path) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    text = (ROOT / "README.md").read_text()
-    local = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    local = [
+        page.parent / link
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text())
+        if "://" not in link
+    ]
     assert len(local) > 5
-    assert [link for link in local if not (ROOT / link).exists()] == []
+    assert [link for link in local if not link.exists()] == []
 
 
 def test_names_in_its_tables_exist() -> None:
