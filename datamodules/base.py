@@ -72,7 +72,8 @@ class ImageDataModule(LightningDataModule):
     LightningModule that is trained (1 if it has no such attribute).
 
     A data set sets ``classes``, ``min_size`` (pixels) and, if its images are not grey, ``own_channels``; it writes ``load``
-    if it is kept in memory, else ``setup``, and ``prepare_data`` if it is downloaded.
+    if it is kept in memory, else ``setup``, and ``prepare_data`` if it is downloaded. One whose batches are not rows of one
+    set of images has a ``sampler_class`` of its own.
 
     Args:
         root: folder of the data; default ``$LIGHTNING_GANS_DATA``, else ``~/.cache/lightning-gans/data``.
@@ -100,6 +101,7 @@ class ImageDataModule(LightningDataModule):
     classes: tuple[str, ...]
     min_size: int
     own_channels: int = 1
+    sampler_class: type[PositionSampler] = PositionSampler
     class_names: list[str] | None
     num_classes: int | None
     tags: list[str] | None = None
@@ -127,6 +129,7 @@ class ImageDataModule(LightningDataModule):
         if seed >= 2**32:
             raise ValueError(f"seed {seed}; allowed: 0 to {2**32 - 1}")
         self.root = Path(root or os.environ.get("LIGHTNING_GANS_DATA") or "~/.cache/lightning-gans/data").expanduser()
+        self._root = str(self.root.resolve()) if root else None
         own = self.own_channels if channels == "auto" else channels
         self.image_shape = (own, *_parse_size(size, self.min_size))
         self.class_names = list(self.classes)
@@ -145,7 +148,9 @@ class ImageDataModule(LightningDataModule):
         if package != __name__.rpartition(".")[0]:
             return None
         channels, height, width = self.image_shape
-        return {"name": name, "options": {"root": str(self.root), "size": f"{height}x{width}", "channels": channels}}
+        options = {"size": f"{height}x{width}", "channels": channels}
+        # A root that nobody gave may be another one where the checkpoint is read.
+        return {"name": name, "options": options if self._root is None else {"root": self._root, **options}}
 
     def load(self, train: bool) -> tuple[Tensor, Tensor]:
         """Read one split.
@@ -171,7 +176,7 @@ class ImageDataModule(LightningDataModule):
         """Training batches; its ``sampler.batch(t)`` tells the indices of batch t of the training."""
         trainer = self.trainer
         parts = 1 if trainer is None else getattr(trainer.lightning_module, "parts", 1)
-        sampler = PositionSampler(
+        sampler = self.sampler_class(
             self.train_dataset,
             self.train_dataset.count,
             self.batch_size * parts,

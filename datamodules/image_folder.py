@@ -110,11 +110,11 @@ class ImageFolder(ImageDataModule):
 
     @property
     def source(self) -> dict[str, Any] | None:
-        """As of every data set; the folder's absolute path."""
+        """As of every data set."""
         source = super().source
         if source is not None:
             own = {"resize": self.resize, "labels": self.labels, "skip_broken": self.skip_broken}
-            source["options"].update(own, root=str(self.root.resolve()))
+            source["options"].update(own)
         return source
 
     def prepare_data(self) -> None:

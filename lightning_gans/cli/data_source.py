@@ -17,9 +17,9 @@ from lightning_gans.cli.options import explain
 from lightning_gans.cli.recipes import read_config
 
 if TYPE_CHECKING:
-    from datamodules.base import ImageDataModule
+    from datamodules.base import ImageDataModule, ImageDataset
 
-__all__ = ["checkpoint_data", "open_data", "take_data_flags"]
+__all__ = ["checkpoint_data", "open_data", "same_images", "take_data_flags"]
 
 
 def take_data_flags(arguments: Sequence[str]) -> tuple[str | None, dict[str, str], list[str]]:
@@ -109,6 +109,17 @@ def open_data(
     data.prepare_data()
     data.setup()
     return data
+
+
+def same_images(train: ImageDataset, test: ImageDataset) -> bool:
+    """Whether both splits are the same images, as a folder without splits has them."""
+    import numpy as np
+    import torch
+
+    if train.count != test.count:
+        return False
+    some = np.unique(np.linspace(0, train.count - 1, 8).astype(int))
+    return torch.equal(train.read(some)["images"], test.read(some)["images"])
 
 
 def _build(cls: Any, name: str, given: dict[str, Any], image_shape: tuple[int, int, int] | None) -> Any:

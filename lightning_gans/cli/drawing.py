@@ -20,7 +20,7 @@ from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.loading import load
 from lightning_gans.core.pictures import save_grid
 
-__all__ = ["check_out", "load_sampler", "write_images", "write_walk"]
+__all__ = ["check_out", "find_device", "load_sampler", "write_images", "write_walk"]
 
 FRAME_MILLISECONDS = 80
 WALK_BATCH = 64
@@ -39,6 +39,20 @@ def check_out(out: Path, overwrite: bool) -> None:
         raise UsageError(f"--out {out}: the folder is not empty; --overwrite writes into it all the same")
 
 
+def find_device(device: str) -> str:
+    """The device of ``--device``; auto: cuda where there is one.
+
+    Raises:
+        UsageError: no such device.
+    """
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises all three
+        raise UsageError(f"--device {device}: no such device here; allowed: auto, cpu, cuda or cuda:N") from error
+    return name
+
+
 def load_sampler(checkpoint: str, device: str) -> LatentModule:
     """The model of a checkpoint, on a device, if it draws images from noise.
 
@@ -47,11 +61,7 @@ def load_sampler(checkpoint: str, device: str) -> LatentModule:
         ValueError: the model needs images to start from.
         OSError, ValueError: the checkpoint cannot be read, or is none of ours.
     """
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises all three
-        raise UsageError(f"--device {device}: no such device here; allowed: auto, cpu, cuda or cuda:N") from error
+    name = find_device(device)
     module = load(checkpoint)
     if not isinstance(module, LatentModule):
         raise ValueError(

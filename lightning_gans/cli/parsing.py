@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from lightning_gans.cli.errors import UsageError, did_you_mean
 
-__all__ = ["CommandParser", "positive"]
+__all__ = ["CommandParser", "factor", "positive", "seed_number"]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -28,3 +28,21 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 1 up")
     return int(text)
+
+
+def seed_number(text: str) -> int:
+    """A whole number from 0 to 2**32 - 1, as NumPy and scikit-learn take it."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def factor(text: str) -> float:
+    """A finite number from 0 up."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a number from 0 up")
+    return value

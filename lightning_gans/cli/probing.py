@@ -8,7 +8,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from lightning_gans.cli.data_source import checkpoint_data, open_data, take_data_flags
+from lightning_gans.cli.data_source import checkpoint_data, open_data, same_images, take_data_flags
 from lightning_gans.cli.errors import UsageError, say
 from lightning_gans.cli.imports import quick_imports
 from lightning_gans.cli.parsing import CommandParser, positive
@@ -124,7 +124,7 @@ def _splits(
             raise ValueError(f"data '{name}' has no labels; allowed: images with classes")
     random = np.random.default_rng(seed)
     rows, test_rows = (random.permutation(_labelled(split)) for split in (train, test))
-    if _same(train, test):
+    if same_images(train, test):
         held = len(rows) // 5
         rows, test_rows = rows[held:], rows[:held]
         say(
@@ -141,17 +141,6 @@ def _labelled(split: ImageDataset) -> np.ndarray[Any, Any]:
     labels: Any = split.labels
     rows: np.ndarray[Any, Any] = (labels >= 0).nonzero().flatten().numpy()
     return rows
-
-
-def _same(train: ImageDataset, test: ImageDataset) -> bool:
-    """Whether both splits are the same images, as a folder without splits has them."""
-    import numpy as np
-    import torch
-
-    if train.labels is None or test.labels is None or not torch.equal(train.labels, test.labels):
-        return False
-    some = np.unique(np.linspace(0, train.count - 1, 8).astype(int))
-    return torch.equal(train.read(some)["images"], test.read(some)["images"])
 
 
 def _read(split: ImageDataset, rows: np.ndarray[Any, Any]) -> tuple[Tensor, Tensor]:

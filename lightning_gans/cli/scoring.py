@@ -7,20 +7,29 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from datamodules import import_data
 from datamodules._headers import uniform_shape
-from lightning_gans.cli.data_source import checkpoint_data, open_data
-from lightning_gans.cli.drawing import load_sampler
+from lightning_gans.cli.data_source import checkpoint_data, open_data, same_images
+from lightning_gans.cli.drawing import find_device, load_sampler
 from lightning_gans.cli.errors import UsageError, say
+from lightning_gans.cli.names import is_path
 from lightning_gans.core.loading import read_checkpoint
 from lightning_gans.core.sampling import SamplingModule
+from lightning_gans.metrics.features.base import FeatureExtractor
 from lightning_gans.metrics.features.choose import choose_features, trained_domain
-from lightning_gans.metrics.images import DatasetImages, GeneratedImages, ImageSet, TensorImages, labels_like
+from lightning_gans.metrics.images import (
+    DatasetImages,
+    GeneratedImages,
+    ImageSet,
+    JoinedImages,
+    TensorImages,
+    labels_like,
+)
 from lightning_gans.metrics.scores import Score, check_metrics, evaluate
 
 __all__ = ["score"]
@@ -43,28 +52,39 @@ def score(options: argparse.Namespace, data: str | None, data_options: dict[str,
     except ValueError as error:
         raise UsageError(f"--metrics: {error}") from error
     target = Path(options.target)
-    module = None if _is_images(target) else load_sampler(options.target, options.device)
-    if module is None:
+    device = find_device(options.device)
+    module: SamplingModule | None = None
+    name, held_out = None, None
+    if _is_images(target):
         drawn: ImageSet = _stored(target)
         if data is None:
             raise UsageError(f"'{target}' does not say what to compare it with; add --data D, a data set or a folder")
         shape = drawn.image_shape
     else:
+        module = load_sampler(options.target, options.device)
         shape = module.image_shape
         if data is None:
             data, data_options = _own_data(options.target, data_options)
-    name, reference, held_out = _reference(data, data_options, shape, options.split)
+    if module is None and (is_path(data) or data.endswith(".npy")) and not data_options:
+        reference = training = _stored(Path(data), options.split)
+    else:
+        name, reference, training, held_out = _data_set(data, data_options, shape, options.split)
     if module is not None:
-        drawn = _samples(module, reference, options)
-    extractor = choose_features(options.features, name, reference, lambda images: _trained(images, name))
-    if extractor is None:
-        raise UsageError(f"--features {options.features}: none for this data")
-    extractor.to(module.device if module is not None else _device(options.device))
+        drawn = GeneratedImages(
+            module,
+            options.n,
+            seed=options.seed,
+            ema=not options.raw,
+            bn=options.bn,
+            truncation=options.truncation,
+            labels=labels_like(reference, module, options.n),
+        )
+    extractor = cast(FeatureExtractor, choose_features(options.features, name, training, _trained))
     scores = evaluate(
         drawn,
         reference,
         names,
-        extractor,
+        extractor.to(device),
         held_out=held_out,
         seed=options.seed,
         batch_size=options.batch_size,
@@ -79,18 +99,20 @@ def _is_images(target: Path) -> bool:
     return target.is_dir() or target.suffix.lower() in (".zip", ".npy")
 
 
-def _stored(path: Path, cached: bool = False) -> ImageSet:
-    """Images of a folder, .zip or .npy as they are, never resized."""
+def _stored(path: Path, split: str | None = None) -> ImageSet:
+    """Images of a folder, .zip or .npy as they are, never resized; of a folder with splits one, or both (`split` None)."""
     if path.suffix.lower() == ".npy":
         return _array(path)
     shape = uniform_shape(path)
-    # What is scored once need not be kept decoded.
-    data = import_data("image_folder")(
-        root=path, size=f"{shape[1]}x{shape[2]}", channels=shape[0], cache_limit=None if cached else 0, num_workers=0
-    )
+    # Decoded images are not kept on disk: what is scored is often scored once.
+    size = f"{shape[1]}x{shape[2]}"
+    data = import_data("image_folder")(root=path, size=size, channels=shape[0], cache_limit=0, num_workers=1)
     data.prepare_data()
     data.setup()
-    return DatasetImages(data.train_dataset, shape, str(path))
+    train, test = (DatasetImages(part, shape, str(path)) for part in (data.train_dataset, data.test_dataset))
+    if same_images(data.train_dataset, data.test_dataset):
+        return train
+    return JoinedImages(train, test, str(path)) if split is None else (train if split == "train" else test)
 
 
 def _array(path: Path) -> ImageSet:
@@ -111,44 +133,26 @@ def _own_data(checkpoint: str, given: dict[str, str]) -> tuple[str, dict[str, An
     return name, {**options, **given}
 
 
-def _reference(
+def _data_set(
     data: str, options: dict[str, Any], shape: tuple[int, int, int], split: str
-) -> tuple[str | None, ImageSet, ImageSet | None]:
-    """The data set's name, the split to compare with and, if that is the training split, the one held out."""
-    if Path(data).exists() and not options:
-        return None, _stored(Path(data), cached=True), None
+) -> tuple[str | None, ImageSet, ImageSet, ImageSet | None]:
+    """The data's name, the split to compare with, the training split and, if that is the reference, what is held out."""
     opened = open_data(data, options, image_shape=shape)
-    name = data if opened.source is None else opened.source["name"]
+    name = None if opened.source is None else opened.source["name"]
     train, test = (
-        DatasetImages(dataset, opened.image_shape, f"{name} {part}")
+        DatasetImages(dataset, opened.image_shape, f"{name or data} {part}")
         for part, dataset in (("train", opened.train_dataset), ("test", opened.test_dataset))
     )
-    return name, (train if split == "train" else test), (test if split == "train" else None)
+    if not same_images(opened.train_dataset, opened.test_dataset):
+        return name, (train if split == "train" else test), train, (test if split == "train" else None)
+    if split == "test":
+        raise UsageError(f"--split test: data '{data}' has no images apart to test with; allowed: train")
+    return name, train, train, None
 
 
-def _samples(module: SamplingModule, reference: ImageSet, options: argparse.Namespace) -> ImageSet:
-    labels = None
-    if module.is_conditional and reference.labels is not None and module.num_classes:
-        known = reference.labels[reference.labels < module.num_classes]
-        labels = labels_like(known, options.n)
-    return GeneratedImages(
-        module,
-        options.n,
-        seed=options.seed,
-        ema=not options.raw,
-        bn=options.bn,
-        truncation=options.truncation,
-        labels=labels,
-    )
-
-
-def _trained(images: ImageSet, name: str | None) -> Any:
+def _trained(images: ImageSet) -> FeatureExtractor:
     say("training a small classifier on this data for its features; it is kept for next time")
-    return trained_domain(images, name, progress=True)
-
-
-def _device(name: str) -> str:
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    return trained_domain(images, progress=True)
 
 
 def _as_json(scores: dict[str, Score]) -> str:
@@ -156,7 +160,7 @@ def _as_json(scores: dict[str, Score]) -> str:
     plain = {
         name: {
             "value": score.value if math.isfinite(score.value) else None,
-            "error": score.error,
+            "error": score.error if score.error is not None and math.isfinite(score.error) else None,
             "protocol": score.protocol,
         }
         for name, score in scores.items()

@@ -17,7 +17,7 @@ from lightning_gans.batch import Batch, to_uint8
 from lightning_gans.core.noise import draw
 from lightning_gans.core.sampling import SamplingModule
 
-__all__ = ["DatasetImages", "GeneratedImages", "ImageSet", "TensorImages", "labels_like"]
+__all__ = ["DatasetImages", "GeneratedImages", "ImageSet", "JoinedImages", "TensorImages", "labels_like"]
 
 DIGEST_BYTES = 2**31  # up to so many all images are hashed, beyond that ...
 DIGEST_IMAGES = 8192  # ... so many, evenly spaced
@@ -50,6 +50,7 @@ class ImageSet:
     count: int
     image_shape: tuple[int, int, int]
     labels: Tensor | None = None
+    _digest: str | None = None
 
     def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
         """The images of these indices, uint8 (N, C, H, W) on CPU, N at most `batch_size`."""
@@ -61,6 +62,11 @@ class ImageSet:
 
     def digest(self) -> str:
         """16 hex digits that change with the images: of all up to 2 GB, of 8,192 evenly spaced ones beyond that."""
+        if self._digest is None:
+            self._digest = self._hash()
+        return self._digest
+
+    def _hash(self) -> str:
         size = self.count * int(np.prod(self.image_shape))
         rows = self.count if size <= DIGEST_BYTES else min(self.count, DIGEST_IMAGES)
         indices = np.linspace(0, self.count - 1, rows).round().astype(int).tolist()
@@ -90,7 +96,7 @@ class TensorImages(ImageSet):
                 f"labels of shape {tuple(labels.shape)} for {len(images)} images; allowed: ({len(images)},)"
             )
         self.images = images if images.dtype == torch.uint8 else to_uint8(_finite(images))
-        self.labels = labels
+        self.labels = None if labels is None else labels.cpu()
         self.name = name
         self.count = len(images)
         channels, height, width = images.shape[1:]
@@ -123,6 +129,24 @@ class DatasetImages(ImageSet):
         rows = np.asarray(indices)
         for start in range(0, len(rows), batch_size):
             yield self.dataset.read(rows[start : start + batch_size])["images"]
+
+
+class JoinedImages(ImageSet):
+    """One set after the other, of one shape; labelled if both are."""
+
+    def __init__(self, first: ImageSet, second: ImageSet, name: str) -> None:
+        self.parts = (first, second)
+        self.name = name
+        self.count = first.count + second.count
+        self.image_shape = first.image_shape
+        if first.labels is not None and second.labels is not None:
+            self.labels = torch.cat([first.labels, second.labels])
+
+    def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
+        """See `ImageSet`; indices must ascend."""
+        border = self.parts[0].count
+        yield from self.parts[0].batches([index for index in indices if index < border], batch_size)
+        yield from self.parts[1].batches([index - border for index in indices if index >= border], batch_size)
 
 
 class GeneratedImages(ImageSet):
@@ -159,7 +183,7 @@ class GeneratedImages(ImageSet):
         self.image_shape = module.image_shape
         self.like_reference = labels is not None and module.is_conditional
         if module.is_conditional and module.num_classes:
-            self.labels = torch.arange(n) % module.num_classes if labels is None else labels
+            self.labels = torch.arange(n) % module.num_classes if labels is None else labels.cpu()
         self.name = f"{n} generated"
 
     def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
@@ -183,11 +207,22 @@ class GeneratedImages(ImageSet):
 
     def path(self) -> tuple[Callable[[Tensor], Tensor], Callable[[int, torch.Generator], Tensor]]:
         """What `perceptual_path_length` asks for: a function that renders latents, whose two halves are pairs of one class
-        each, and one that draws latents."""
-        classes = self.module.num_classes if self.module.is_conditional else None
+        each, and one that draws latents. Pair i is of the class of image i.
+
+        Raises:
+            ValueError: the latents are not normal, so that a path on the sphere leaves them, or they are truncated.
+        """
+        if self.module.latent_distribution != "normal":
+            raise ValueError(f"ppl: latents are {self.module.latent_distribution}; allowed: a model of normal latents")
+        if self.truncation != 1.0:
+            raise ValueError(f"ppl: truncation {self.truncation:g}; allowed: 1, it is defined without")
+        done = 0
 
         def render(latents: Tensor) -> Tensor:
-            labels = torch.arange(len(latents)) % (len(latents) // 2) % classes if classes else None
+            nonlocal done
+            pairs = torch.arange(done, done + len(latents) // 2) % self.count
+            done += len(pairs)
+            labels = None if self.labels is None else self.labels[pairs].repeat(2)
             return self.module.render(latents, labels, ema=self.ema, bn=self.bn)
 
         def latents(n: int, generator: torch.Generator) -> Tensor:
@@ -208,15 +243,17 @@ class GeneratedImages(ImageSet):
         return f"{self.name} at iteration {self.module.iterations} ({', '.join(facts)}, seed {self.seed})"
 
 
-def labels_like(labels: Tensor, n: int, seed: int = 0) -> Tensor:
-    """`n` classes, as often as among `labels` (unlabelled ones left out): a seeded shuffle of them, cycled.
+def labels_like(reference: ImageSet, module: SamplingModule, n: int, seed: int = 0) -> Tensor | None:
+    """`n` classes for a model, as often as in a reference: a seeded shuffle of its labels, cycled.
 
-    Raises:
-        ValueError: no label is a class.
+    Unlabelled images are left out. None where that cannot be: the model takes no classes, the reference has none, or it
+    has one that the model does not know.
     """
-    known = labels[labels >= 0]
-    if not len(known):
-        raise ValueError("reference without a labelled image; allowed: labels from 0 up")
+    if not module.is_conditional or module.num_classes is None or reference.labels is None:
+        return None
+    known = reference.labels[reference.labels >= 0].cpu()
+    if not len(known) or known.max() >= module.num_classes:
+        return None
     shuffled = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))]
     return shuffled[torch.arange(n) % len(shuffled)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,12 +24,13 @@ from lightning_gans.metrics.prd import f_beta_pair, prd
 from lightning_gans.metrics.sliced_wasserstein import sliced_wasserstein
 from lightning_gans.metrics.statistics import Statistics
 
-__all__ = ["METRICS", "Comparison", "Metric", "Result"]
+__all__ = ["METRICS", "Comparison", "Metric", "Result", "check_possible"]
 
 PAIRWISE = 10_000  # images of a side whose distances to all of the other are taken
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
-SPLITS = 10  # of the Inception score
+SPLITS, SPLIT_SIZE = 10, 100  # of the Inception score, if there are so many
 SWD_IMAGES = 16_384
+PARZEN_VALUES = 3 * 64 * 64
 PR_K, DC_K = 3, 5  # neighbours, as in the papers
 
 
@@ -43,7 +45,7 @@ class Result(NamedTuple):
 
 @dataclass
 class Comparison:
-    """What metrics are computed from."""
+    """What metrics are computed from. Stored images may be sorted by class: a part of them is always a seeded choice."""
 
     real: Statistics | None
     fake: Statistics | None
@@ -53,7 +55,6 @@ class Comparison:
     held_out_features: Tensor | None
     extractor: FeatureExtractor
     seed: int
-    errors: bool
 
     def statistics(self) -> tuple[Statistics, Statistics]:
         """Of the real and of the generated images."""
@@ -62,11 +63,11 @@ class Comparison:
         return self.real, self.fake
 
     def pair(self, n: int = PAIRWISE) -> tuple[Tensor, Tensor, str]:
-        """Features of both sides, at most n of each, real ones by a seeded choice; and words for the protocol."""
+        """Features of both sides, at most n of each by a seeded choice; and words for the protocol."""
         real, fake = (_features(statistics) for statistics in self.statistics())
         n_real, n_fake = min(n, len(real)), min(n, len(fake))
         note = f"{n_real} real and {n_fake} generated"
-        return _some(real, n_real, self.seed), fake[:n_fake], note
+        return _some(real, n_real, self.seed), _some(fake, n_fake, self.seed), note
 
 
 def _features(statistics: Statistics) -> Tensor:
@@ -96,14 +97,15 @@ def _kid(c: Comparison) -> Iterator[Result]:
     real, fake = (_features(statistics) for statistics in c.statistics())
     size = min(KID_SUBSET_SIZE, len(real), len(fake))
     found = kernel_distance(fake, real, subsets=KID_SUBSETS, subset_size=size, seed=c.seed)
-    yield Result("kid", found.value, found.error, f"not multiplied, {KID_SUBSETS} subsets of {size}")
+    yield Result("kid", found.value, found.error, f"not multiplied, {KID_SUBSETS} subsets of {size}, seed {c.seed}")
 
 
 def _is(c: Comparison) -> Iterator[Result]:
     logits = _logits(c, "is")
-    splits = min(SPLITS, len(logits))
-    found = inception_score(logits, splits=splits)
-    yield Result("is", found.mean, found.std, f"{splits} splits, error: their standard deviation")
+    splits = SPLITS if len(logits) >= SPLITS * SPLIT_SIZE else 1  # of a few images a split knows nothing
+    found = inception_score(logits, splits=splits, seed=c.seed)
+    note = f"{splits} splits of {len(logits) // splits}, shuffled" + (", error: their deviation" if splits > 1 else "")
+    yield Result("is", found.mean, found.std if splits > 1 else None, note)
 
 
 def _pr(c: Comparison) -> Iterator[Result]:
@@ -153,15 +155,24 @@ def _ifid(c: Comparison) -> Iterator[Result]:
     fake_labels = _labels(fake.labels, "ifid", "generated images")
     arguments = (_features(real)[known], real_labels[known], _features(fake), fake_labels)
     found = intra_class_frechet(*arguments, frechet_from_features)
-    yield Result("ifid", found.mean, None, f"mean over {len(found.per_class)} classes")
+    least = min(int((labels == k).sum()) for labels in (real_labels[known], fake_labels) for k in found.per_class)
+    few = f", only {least} images in one of them for {c.extractor.dim} features" if least <= c.extractor.dim else ""
+    yield Result("ifid", found.mean, None, f"mean over {len(found.per_class)} classes{few}")
     recall = intra_class_recall(*arguments, k=PR_K)
     yield Result("irecall", recall.mean, None, f"k={PR_K}, mean over {len(recall.per_class)} classes")
 
 
 def _acc(c: Comparison) -> Iterator[Result]:
     asked = _labels(c.statistics()[1].labels, "acc", "generated images")
+    if not c.extractor.knows_classes:
+        raise ValueError(f"acc: {c.extractor.describe()} has other classes; allowed: domain features, or your own")
     value = class_accuracy(_logits(c, "acc"), asked)
-    yield Result("acc", value, (value * (1 - value) / len(asked)) ** 0.5, "share read as the class that was asked for")
+    yield Result(
+        "acc",
+        value,
+        (value * (1 - value) / len(asked)) ** 0.5,
+        "share read as the class that was asked for, binomial error",
+    )
 
 
 def _nn(c: Comparison) -> Iterator[Result]:
@@ -190,7 +201,7 @@ def _ppl(c: Comparison) -> Iterator[Result]:
 
 def _swd(c: Comparison) -> Iterator[Result]:
     n = min(c.real_images.count, c.fake_images.count, SWD_IMAGES)
-    found = sliced_wasserstein(_images(c.real_images, n, c.seed), _images(c.fake_images, n), seed=c.seed)
+    found = sliced_wasserstein(_batches(c.real_images, n, c.seed), _batches(c.fake_images, n, c.seed), seed=c.seed)
     levels = ", ".join(f"{size}: {value:.2f}" for size, value in found.levels.items())
     yield Result("swd", found.average, None, f"x1000, {n} images a side, levels {levels}")
 
@@ -198,23 +209,24 @@ def _swd(c: Comparison) -> Iterator[Result]:
 def _parzen(c: Comparison) -> Iterator[Result]:
     if c.held_out is None:
         raise ValueError("parzen: the reference has no held-out split; allowed: data with one")
-    samples = _unit(_images(c.fake_images, min(c.fake_images.count, PAIRWISE)))
-    held_out = _unit(_images(c.held_out, min(c.held_out.count, PAIRWISE), c.seed))
+    values = math.prod(c.fake_images.image_shape)
+    if values > PARZEN_VALUES:
+        raise ValueError(f"parzen: images of {values} values; allowed: up to {PARZEN_VALUES}, more says nothing")
+    samples, held_out = (_unit(images, min(images.count, PAIRWISE), c.seed) for images in (c.fake_images, c.held_out))
     half = len(held_out) // 2
     found = parzen_log_likelihood(samples, held_out[half:], held_out[:half])
     note = f"nats, {len(samples)} samples, sigma {found.bandwidth:.3g} by {half} held-out images, {len(held_out) - half} others"
-    yield Result("parzen", found.log_likelihood, found.standard_error, note)
+    yield Result("parzen", found.log_likelihood, found.standard_error, f"{note}, error: of their mean")
 
 
-def _images(images: ImageSet, n: int, seed: int | None = None) -> Tensor:
-    """n images, the first ones or a seeded choice, uint8 (n, C, H, W)."""
-    order = torch.arange(images.count)
-    rows = order[:n] if seed is None else _some(order, n, seed)
-    return torch.cat(list(images.batches(rows.tolist(), 64)))
+def _batches(images: ImageSet, n: int, seed: int) -> Iterator[Tensor]:
+    """n images by a seeded choice, uint8 (N, C, H, W) at a time."""
+    return images.batches(_some(torch.arange(images.count), n, seed).tolist(), 64)
 
 
-def _unit(images: Tensor) -> Tensor:
-    return images.flatten(1).float() / 255  # (n, C * H * W), in [0, 1]
+def _unit(images: ImageSet, n: int, seed: int) -> Tensor:
+    """n images by a seeded choice, (n, C * H * W) in [0, 1]."""
+    return torch.cat([batch.flatten(1).float() / 255 for batch in _batches(images, n, seed)])
 
 
 @dataclass(frozen=True)
@@ -246,3 +258,21 @@ METRICS: dict[str, Metric] = {
     "nn": Metric(_nn, training=False),
     "parzen": Metric(_parzen, statistics=False, featured=False, training=False),
 }
+
+
+def check_possible(metric: str, generated: ImageSet, reference: ImageSet, held_out: ImageSet | None) -> None:
+    """Refuse a metric for what the images lack, before any of them is made.
+
+    Raises:
+        ValueError: no classes, no held-out split, or no latents, where the metric needs them.
+    """
+    if metric in ("ifid", "acc"):
+        _labels(generated.labels, metric, "generated images")
+    if metric == "ifid":
+        _labels(reference.labels, metric, "real images")
+    if metric in ("nn", "parzen") and held_out is None:
+        raise ValueError(f"{metric}: the reference has no held-out split; allowed: data with one")
+    if metric == "ppl":
+        if not isinstance(generated, GeneratedImages):
+            raise ValueError("ppl: images have no latents; allowed: a checkpoint")
+        generated.path()

@@ -6,6 +6,8 @@ layers come with torchmetrics; the VGG16 is torchvision's, downloaded once.
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from urllib.error import URLError
 
@@ -33,7 +35,8 @@ class LPIPS(nn.Module):
         from torchmetrics.functional.image.lpips import _LPIPS  # scipy and torchvision's models come with it
 
         try:
-            self.network = _LPIPS(net="vgg", pnet_rand=untrained)
+            with redirect_stdout(sys.stderr):  # torch.hub tells of its downloads on stdout
+                self.network = _LPIPS(net="vgg", pnet_rand=untrained)
         except (URLError, OSError, RuntimeError) as error:  # RuntimeError: a download of another hash
             place = Path(torch.hub.get_dir()) / "checkpoints" / VGG
             raise OSError(f"no weights of VGG16 for ppl: {URL} failed ({error}); put the file at {place}") from error

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
+import torch
 from tqdm import tqdm
 
 from lightning_gans.metrics.features.base import FeatureExtractor
 from lightning_gans.metrics.frechet import check_rank
 from lightning_gans.metrics.images import ImageSet
-from lightning_gans.metrics.named import METRICS, Comparison, Metric
-from lightning_gans.metrics.statistics import collect, reference_statistics
+from lightning_gans.metrics.named import METRICS, Comparison, Metric, check_possible
+from lightning_gans.metrics.statistics import Statistics, collect, reference_statistics
 
 __all__ = ["METRICS", "Score", "check_metrics", "evaluate", "lower_is_better"]
 
 BLOCKS = 10  # of the generated images, for the jackknife
-LOWER = ("fid", "kid", "ifid", "ppl", "swd")
+LOWER = ("fid", "kid", "ifid")  # among those that can be followed while training
 
 
 class Score(NamedTuple):
@@ -44,7 +45,7 @@ def check_metrics(text: str, *, training: bool = False) -> list[str]:
 
 def lower_is_better(score: str) -> bool:
     """Whether less of a score, such as fid_domain, means better images."""
-    return score.partition("_")[0] in LOWER or score.startswith("nn_copies")
+    return score.partition("_")[0] in LOWER
 
 
 def evaluate(
@@ -54,6 +55,7 @@ def evaluate(
     extractor: FeatureExtractor,
     *,
     held_out: ImageSet | None = None,
+    real: Statistics | None = None,
     seed: int = 0,
     errors: bool = True,
     batch_size: int = 64,
@@ -69,6 +71,7 @@ def evaluate(
         metrics: names among `METRICS`.
         extractor: on the device to compute on.
         held_out: real images that were not trained on, for nn and parzen.
+        real: the reference's statistics, if they are at hand; with features, if a metric needs them.
         seed: of subsets, clusterings and directions.
         errors: add standard errors to what costs more with them.
         batch_size: images a pass.
@@ -86,21 +89,22 @@ def evaluate(
         ours, theirs = ("x".join(map(str, images.image_shape)) for images in (generated, reference))
         raise ValueError(f"images of {ours} beside a reference of {theirs}; allowed: images of one shape")
     chosen = {name: METRICS[name] for name in metrics}
-    keep = any(metric.statistics and metric.features for metric in chosen.values())
-    comparison = Comparison(None, None, reference, generated, held_out, None, extractor, seed, errors)
+    for name in chosen:
+        check_possible(name, generated, reference, held_out)
+    comparison = Comparison(real, None, reference, generated, held_out, None, extractor, seed)
     if any(metric.statistics for metric in chosen.values()):
         if generated.count < 2 or reference.count < 2:
             raise ValueError(f"{generated.count} images beside {reference.count}; allowed: at least 2 each")
-        total = reference.count + generated.count
+        keep = any(metric.statistics and metric.features for metric in chosen.values())
+        options: _Options = {"keep": keep, "batch_size": batch_size}
         hidden = None if progress else True  # None: shown on a terminal only
-        with tqdm(total=total, unit="image", disable=hidden, leave=False) as bar:
-            comparison.real = reference_statistics(
-                reference, extractor, keep=keep, batch_size=batch_size, progress=bar.update, cache=cache
-            )
-            blocks = min(BLOCKS, generated.count // 2) if errors else 1
-            comparison.fake = collect(
-                generated, extractor, keep=keep, blocks=blocks, batch_size=batch_size, progress=bar.update
-            )
+        with tqdm(total=reference.count + generated.count, unit="image", disable=hidden, leave=False) as bar:
+            if real is None:
+                comparison.real = reference_statistics(
+                    reference, extractor, progress=bar.update, cache=cache, **options
+                )
+            blocks = max(1, min(BLOCKS, generated.count // 2)) if errors else 1
+            comparison.fake = collect(generated, extractor, blocks=blocks, progress=bar.update, **options)
             if "nn" in chosen and held_out is not None:
                 comparison.held_out_features = collect(held_out, extractor, batch_size=batch_size).features
         for side, statistics in zip(("reference", "generated"), comparison.statistics(), strict=True):
@@ -110,16 +114,23 @@ def evaluate(
     return dict(_named(comparison, chosen))
 
 
+class _Options(TypedDict):
+    keep: bool
+    batch_size: int
+
+
 def _named(comparison: Comparison, chosen: dict[str, Metric]) -> Iterator[tuple[str, Score]]:
     extractor = comparison.extractor
     shape = comparison.fake_images.image_shape
-    device = extractor.device.type
     seen = f"{extractor.describe()}, resize: {extractor.resize(shape)}"
     sides = f"reference {comparison.real_images.describe()}; {comparison.fake_images.describe()}"
+    device = extractor.device.type
+    # PyTorch's default on a GPU: convolutions round their inputs to 10 bits.
+    tf32 = ", TF32 convolutions" if device == "cuda" and torch.backends.cudnn.allow_tf32 else ""
     for metric in chosen.values():
         suffix = f"_{extractor.name}" if metric.featured and extractor.name else ""
         features = f"features {seen}" if metric.featured else "pixels"
         for result in metric.compute(comparison):
             note = f"; {result.note}" if result.note else ""
-            protocol = f"{features}; {sides}; float32 on {device}{note}"
+            protocol = f"{features}; {sides}; float32 on {device}{tf32}{note}"
             yield f"{result.name}{suffix}", Score(result.value, result.error, protocol)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
@@ -16,18 +16,17 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from lightning_gans.core.processes import gather_objects, world_size
-from lightning_gans.metrics.features.base import FeatureExtractor
+from lightning_gans.metrics.features.base import Extracted, FeatureExtractor
 from lightning_gans.metrics.images import ImageSet
 from lightning_gans.metrics.moments import Moments
 
 __all__ = ["Statistics", "cache_folder", "collect", "reference_statistics"]
 
-ROWS = 1024  # features that go into the moments at once: a product of matrices this tall is as fast as it gets
 VERSION = 1  # of the files on disk: raised when features of the same images and weights would differ
 
 
@@ -37,7 +36,7 @@ class Statistics:
 
     Attributes:
         moments: count, mean and covariance of all features.
-        blocks: the same of consecutive shares of the images, for error bars; one block if none were asked for.
+        blocks: the same of equal shares of the images, for error bars; one block if none were asked for.
         features: float32 (n, D) on CPU, if they were kept.
         logits: float32 (n, K) on CPU, if they were kept and the extractor has them.
         labels: int64 (n,), or None.
@@ -75,7 +74,7 @@ def collect(
         images: what to look at.
         extractor: on the device to compute on.
         keep: keep features and logits, not only the moments.
-        blocks: shares that get moments of their own.
+        blocks: shares that get moments of their own; image i is in block i % blocks.
         batch_size: images a pass of the extractor.
         progress: called with the number of images done since the last call.
 
@@ -84,48 +83,58 @@ def collect(
     """
     world = world_size()
     mine = range(dist.get_rank(), images.count, world) if world > 1 else range(images.count)
-    device = extractor.device
-    if not extractor.dim:  # a user's module tells only when it is called
-        extractor(next(images.batches([0], 1)).to(device))
-    parts = [Moments(extractor.dim, device) for _ in range(blocks)]
-    features: list[Tensor] = []
-    logits: list[Tensor] = []
-    for number, part in enumerate(parts):
-        block = [index for index in mine if index * blocks // images.count == number]
-        waiting: list[Tensor] = []
-        for batch in images.batches(block, batch_size):
-            extracted = extractor(batch.to(device))
-            waiting.append(extracted.features)
-            if sum(map(len, waiting)) >= ROWS:
-                part.update(torch.cat(waiting))
-                waiting = []
-            if keep:
-                features.append(extracted.features.cpu())
-                logits += [] if extracted.logits is None else [extracted.logits.cpu()]
-            if progress:
-                progress(len(batch))
-        if waiting:
-            part.update(torch.cat(waiting))
+    features, logits, problem = [], [], None
+    parts = [Moments(max(extractor.dim, 1), extractor.device) for _ in range(blocks)]
+    try:
+        if not extractor.dim:  # a user's module tells only when it is called
+            extractor(next(images.batches([0], 1)).to(extractor.device))
+            parts = [Moments(extractor.dim, extractor.device) for _ in range(blocks)]
+        for number, part in enumerate(parts):
+            # Every blocks-th image: stored ones may be sorted by class.
+            for batch in _extracted(images, extractor, [i for i in mine if i % blocks == number], batch_size, progress):
+                part.update(batch.features)
+                if keep:
+                    features.append(batch.features.cpu())
+                    logits += [] if batch.logits is None else [batch.logits.cpu()]
+    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError: a device's memory is full
+        problem = error
+    # The other processes would wait for ever for one that failed.
+    told = [text for text in gather_objects(None if problem is None else str(problem)) if text is not None]
+    if told:
+        raise problem if problem is not None else ValueError(f"{told[0]} (in another process)")
+    for part in parts:
         part.reduce()
+    order = [i for number in range(blocks) for i in mine if i % blocks == number]
     return Statistics(
         reduce(add, parts),
         parts,
-        _joined(features, images.count) if keep else None,
-        _joined(logits, images.count) if keep and extractor.num_classes else None,
+        _joined(features, order, images.count) if keep else None,
+        _joined(logits, order, images.count) if keep and extractor.num_classes else None,
         images.labels,
     )
 
 
-def _joined(mine: Sequence[Tensor], count: int) -> Tensor:
-    """Rows of all processes, in the order of the images: process r holds rows r, r + world, ..."""
-    gathered = gather_objects(torch.cat(list(mine)) if mine else None)
-    if len(gathered) == 1 and gathered[0] is not None:
-        return gathered[0]
-    width = next(rows.shape[1] for rows in gathered if rows is not None)
+def _extracted(
+    images: ImageSet,
+    extractor: FeatureExtractor,
+    indices: list[int],
+    batch_size: int,
+    progress: Callable[[int], object] | None,
+) -> Iterator[Extracted]:
+    for batch in images.batches(indices, batch_size):
+        yield extractor(batch.to(extractor.device))
+        if progress:
+            progress(len(batch))
+
+
+def _joined(mine: Sequence[Tensor], order: list[int], count: int) -> Tensor:
+    """Rows of all processes, in the order of the images; `order` are the indices of this process's rows."""
+    gathered = gather_objects((torch.cat(list(mine)) if mine else None, order))
+    width = next(rows.shape[1] for rows, _ in gathered if rows is not None)
     joined = torch.empty(count, width)
-    for rank, rows in enumerate(gathered):
+    for rows, indices in gathered:
         if rows is not None:
-            joined[rank :: len(gathered)] = rows
+            joined[indices] = rows
     return joined
 
 
@@ -143,7 +152,7 @@ def reference_statistics(
     Raises:
         ValueError: images or features that are not finite.
     """
-    path = _path(images, extractor) if cache else None
+    path = _path(images, extractor) if cache and extractor.cacheable else None
     found = _read(path, keep, images.labels) if path else None
     everywhere = all(gather_objects(found is not None))  # else one process would wait for another that has the file
     if found is not None and everywhere:
@@ -157,7 +166,17 @@ def reference_statistics(
 
 
 def _path(images: ImageSet, extractor: FeatureExtractor) -> Path:
-    parts = (VERSION, images.digest(), images.count, extractor.fingerprint, extractor.resize(images.image_shape))
+    resized = extractor.resize(images.image_shape)
+    # Devices round differently: what one computed is not another's.
+    parts = (
+        VERSION,
+        images.digest(),
+        images.count,
+        extractor.name,
+        extractor.fingerprint,
+        resized,
+        extractor.device.type,
+    )
     key = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:24]
     return cache_folder() / "statistics" / f"{key}.safetensors"
 
@@ -167,7 +186,9 @@ def _read(path: Path, keep: bool, labels: Tensor | None) -> Statistics | None:
     if not path.is_file():
         return None
     try:
-        tensors = load_file(path)
+        with safe_open(path, "pt") as file:
+            wanted = [name for name in file.keys() if keep or name.startswith("moments.")]  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in wanted}
         state = {name.removeprefix("moments."): value for name, value in tensors.items() if name.startswith("moments.")}
         moments = Moments.from_state(state)
     except (SafetensorError, KeyError, ValueError, OSError):

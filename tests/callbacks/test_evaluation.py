@@ -89,7 +89,8 @@ def test_the_best_checkpoint_is_kept(tiny: Make, run: Run, tmp_path: Path, falli
     run(model, callback, RunCheckpoint(tmp_path / "kept"), steps=8)
     best = torch.load(tmp_path / "kept" / "best.ckpt", weights_only=True)
     assert best["adversarial"]["iterations"] == 4
-    assert best["callbacks"]["Evaluate"] == {"best": 4.0, "worse": 0, "evaluated": 4}
+    state = best["callbacks"]["Evaluate"]
+    assert (state["best"], state["worse"], state["evaluated"]) == (4.0, 0, 4)
     assert callback.best == 4.0
     assert torch.load(tmp_path / "kept" / "last.ckpt", weights_only=True)["adversarial"]["iterations"] == 8
 
@@ -193,3 +194,39 @@ def test_options() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             Evaluate(**options)
+
+
+class Fails(Evaluate):
+    def _score(self, module: Any, extractor: Any, reference: Any) -> dict[str, Score]:
+        if module.iterations == 2:
+            raise RuntimeError("the device's memory\nis full")
+        return super()._score(module, extractor, reference)
+
+
+def test_what_fails_in_mid_run_is_a_warning_and_at_the_start_an_error(tiny: Make, run: Run) -> None:
+    model = tiny()
+    callback = Fails(every=2, n=20, features=FEATURES)
+    with pytest.warns(UserWarning, match=r"^not scored at iteration 2: the device's memory is full$"):
+        run(model, callback, steps=4)
+    assert model.iterations == 4
+    assert callback.state_dict()["evaluated"] == 4
+    with pytest.raises(ValueError, match=r"^acc: the generated images have no classes; allowed: "):
+        run(tiny(), evaluate(metrics="acc"), steps=4)
+
+
+def test_scores_of_another_kind_do_not_compare_with_the_best(
+    tiny: Make, run: Run, tmp_path: Path, told: list[str]
+) -> None:
+    run(tiny(), evaluate(every=2), RunCheckpoint(tmp_path), steps=2)
+    callback = evaluate(every=2, metrics="is")
+    run(tiny(), callback, RunCheckpoint(tmp_path), steps=4, ckpt_path=tmp_path / "last.ckpt")
+    assert "scores are made in another way than before: the best one is looked for anew" in told
+    assert callback.best is not None
+    assert 1.0 <= callback.best <= 10.0
+
+
+def test_a_network_of_features_is_built_apart_from_the_training(tiny: Make, run: Run, same: Any) -> None:
+    with_it, without = tiny(), tiny()
+    run(with_it, evaluate(features="tests.metrics.extractors:unseeded_features"), steps=3)
+    run(without, steps=3)
+    assert same(with_it.state_dict(), without.state_dict())

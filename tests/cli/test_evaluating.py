@@ -181,7 +181,7 @@ def test_weights_that_are_not_finite(call: Call, checkpoint: Path, tmp_path: Pat
     held["state_dict"][key].fill_(float("nan"))
     torch.save(held, tmp_path / "nan.ckpt")
     answer = call("evaluate", tmp_path / "nan.ckpt", "--n", "10", *RANDOM)
-    assert (answer.code, answer.last) == (1, "error: 1 of 1 images hold NaN or infinite values")
+    assert (answer.code, answer.last) == (1, "error: 2 of 2 images hold NaN or infinite values")
 
 
 def test_data_without_features_trains_them_once(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,3 +195,50 @@ def test_data_without_features_trains_them_once(call: Call, tmp_path: Path, monk
     assert "training" not in second.err
     assert json.loads(first.out) == json.loads(second.out)
     assert "features domain images " in first.out
+
+
+def test_a_name_is_a_name_even_where_a_folder_has_it(call: Call, checkpoint: Path, tmp_path: Path) -> None:
+    pictures(tmp_path / "digits", 20)
+    answer = call("evaluate", checkpoint, "--n", "20", "--data", "digits", *RANDOM)
+    assert "reference digits train (1400 images of 1x16x16)" in answer.out
+    answer = call("evaluate", checkpoint, "--n", "20", "--data", "./digits", *RANDOM)
+    assert "reference image_folder train (20 images of 1x16x16)" in answer.out
+
+
+def test_a_folder_has_a_test_split_only_if_it_says_so(call: Call, checkpoint: Path, tmp_path: Path) -> None:
+    plain, split = pictures(tmp_path / "plain", 20), tmp_path / "split"
+    pictures(split / "train", 25)
+    pictures(split / "test", 15, seed=1)
+    answer = call("evaluate", checkpoint, "--n", "20", "--data", plain, "--split", "test", *RANDOM)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.last == f"error: --split test: data '{plain}' has no images apart to test with; allowed: train"
+    answer = call("evaluate", checkpoint, "--n", "20", "--data", plain, "--metrics", "nn", *RANDOM)
+    assert answer.last == "error: nn: the reference has no held-out split; allowed: data with one"
+    answer = call("evaluate", split, "--data", split, "--split", "test", *RANDOM)
+    assert f"reference {split} (15 images of 1x16x16); {split} (40 images of 1x16x16)" in answer.out
+
+
+def test_images_sorted_by_class_score_as_they_would_shuffled(call: Call, tmp_path: Path) -> None:
+    images = np.random.RandomState(0).randint(0, 256, (1000, 1, 16, 16)).astype(np.uint8)
+    order = np.argsort(images.mean(axis=(1, 2, 3)))
+    np.save(tmp_path / "sorted.npy", images[order])
+    np.save(tmp_path / "mixed.npy", images)
+    scores = [
+        json.loads(call("evaluate", f"{name}.npy", "--data", "digits", "--metrics", "is,fid", "--json", *RANDOM).out)
+        for name in ("sorted", "mixed")
+    ]
+    for name in ("is_random", "fid_random"):
+        assert scores[0][name]["error"] < 2.5 * scores[1][name]["error"]
+
+
+def test_wrong_numbers(call: Call, checkpoint: Path) -> None:
+    for flag, value, allowed in (
+        ("--seed", "-1", "a whole number from 0 to 4294967295"),
+        ("--truncation", "-1", "a number from 0 up"),
+        ("--truncation", "nan", "a number from 0 up"),
+    ):
+        answer = call("evaluate", checkpoint, f"{flag}={value}")
+        assert (answer.code, answer.last) == (2, f"error: argument {flag}: {value}; allowed: {allowed}")
+    answer = call("evaluate", checkpoint, "--device", "nonsense")
+    assert answer.code == 2
+    assert answer.last == "error: --device nonsense: no such device here; allowed: auto, cpu, cuda or cuda:N"

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lightning_gans.metrics.features.module import ModuleFeatures
 
-__all__ = ["random_features", "small_features"]
+__all__ = ["random_features", "small_features", "unseeded_features"]
 
 
 class _Random(nn.Module):
@@ -30,3 +30,8 @@ def random_features(size: int = 16, dim: int = 6, classes: int = 10) -> ModuleFe
 def small_features() -> nn.Module:
     """The same for 8x8 images, as a plain module: scores end in ``_small_features``."""
     return _Random(64, 6, 10)
+
+
+def unseeded_features() -> nn.Module:
+    """A network that draws its weights from the global random state, as users' networks do."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(256, 5))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datamodules import Digits
-from lightning_gans import DCGAN
+from lightning_gans import CGAN, DCGAN
 from lightning_gans.batch import to_uint8
 from lightning_gans.metrics.images import DatasetImages, GeneratedImages, TensorImages, labels_like
 
@@ -51,15 +51,48 @@ def test_a_data_set_is_read_without_its_mirror_images() -> None:
     assert len(images.labels) == 1400
 
 
+def labelled(labels: list[int]) -> TensorImages:
+    return TensorImages(torch.zeros(len(labels), 1, 16, 16), torch.tensor(labels))
+
+
 def test_classes_come_as_often_as_in_the_reference() -> None:
-    labels = torch.tensor([0] * 60 + [2] * 30 + [5] * 10 + [-1] * 50)
-    drawn = labels_like(labels, 250)
+    model = CGAN(image_shape=(1, 16, 16), num_classes=6, network="mlp")
+    reference = labelled([0] * 60 + [2] * 30 + [5] * 10 + [-1] * 50)
+    drawn = labels_like(reference, model, 250)
+    assert drawn is not None
     counts = torch.bincount(drawn)
-    assert len(drawn) == 250
-    assert drawn.tolist() == labels_like(labels, 250).tolist()
     assert counts[[1, 3, 4]].sum() == 0
     assert abs(int(counts[0]) - 150) <= 20
-    assert labels_like(labels, 100).bincount().tolist() == [60, 0, 30, 0, 0, 10]
+    again, hundred = labels_like(reference, model, 250), labels_like(reference, model, 100)
+    assert again is not None
+    assert hundred is not None
+    assert torch.equal(drawn, again)
+    assert hundred.bincount().tolist() == [60, 0, 30, 0, 0, 10]
+
+
+def test_classes_come_in_turn_where_the_reference_cannot_tell() -> None:
+    model = CGAN(image_shape=(1, 16, 16), num_classes=6, network="mlp")
+    for reference in (labelled([-1, -1]), labelled([0, 6]), TensorImages(torch.zeros(2, 1, 16, 16))):
+        assert labels_like(reference, model, 4) is None
+    assert labels_like(labelled([0, 1]), tiny(), 4) is None
+    assert GeneratedImages(model, 8).labels.tolist() == [0, 1, 2, 3, 4, 5, 0, 1]  # type: ignore[union-attr]
+
+
+def test_a_path_keeps_the_class_of_each_pair_and_meets_all_of_them() -> None:
+    model = CGAN(image_shape=(1, 16, 16), num_classes=40, network="mlp")
+    model.latent_distribution = "normal"
+    seen: list[torch.Tensor] = []
+    model.render = lambda latents, labels, **_: seen.append(labels) or torch.zeros(len(latents), 1, 16, 16)  # type: ignore
+    render, latents = GeneratedImages(model, 80).path()
+    for _ in range(5):
+        render(latents(32, torch.Generator()))
+    assert all(torch.equal(*labels.chunk(2)) for labels in seen)
+    assert torch.cat([labels.chunk(2)[0] for labels in seen]).unique().tolist() == list(range(40))
+    with pytest.raises(ValueError, match=r"^ppl: truncation 0\.5; allowed: 1, it is defined without$"):
+        GeneratedImages(model, 8, truncation=0.5).path()
+    model.latent_distribution = "uniform"
+    with pytest.raises(ValueError, match=r"^ppl: latents are uniform; allowed: a model of normal latents$"):
+        GeneratedImages(model, 8).path()
 
 
 def test_errors() -> None:
@@ -74,8 +107,6 @@ def test_errors() -> None:
         TensorImages(images, torch.zeros(3))
     with pytest.raises(ValueError, match=r"^n=0; allowed: 1 or more$"):
         GeneratedImages(tiny(), 0)
-    with pytest.raises(ValueError, match=r"^reference without a labelled image; allowed: labels from 0 up$"):
-        labels_like(torch.tensor([-1, -1]), 4)
     model = tiny()
     with torch.no_grad():
         next(model.generator_ema.parameters()).fill_(torch.nan)  # type: ignore[union-attr]

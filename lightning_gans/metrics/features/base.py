@@ -36,12 +36,16 @@ class FeatureExtractor(nn.Module):
         dim: D, length of a feature vector.
         num_classes: K, length of the logits; None: there are none.
         fingerprint: first 8 hex digits of the SHA-256 of the weights, see `fingerprint`.
+        knows_classes: whether logit k is class k of the data that is scored.
+        cacheable: whether the fingerprint tells it from all others, so that features may be kept on disk under it.
     """
 
     name: str
     dim: int
     num_classes: int | None
     fingerprint: str
+    knows_classes: bool = False
+    cacheable: bool = True
 
     @property
     def device(self) -> torch.device:

@@ -52,6 +52,7 @@ class DomainFeatures(FeatureExtractor):
 
     name = "domain"
     dim = DIM
+    knows_classes = True
     center: Tensor
     axes: Tensor
 

@@ -32,6 +32,9 @@ class ModuleFeatures(FeatureExtractor):
         ValueError: a name that is not allowed.
     """
 
+    knows_classes = True
+    cacheable = False  # two modules of the same weights, or none, may compute different things
+
     def __init__(self, module: nn.Module, name: str, preprocess: Callable[[Tensor], Tensor] | None = None) -> None:
         super().__init__()
         if re.fullmatch(r"[a-z0-9_]+", name) is None or name == "domain":
