@@ -9,6 +9,7 @@ import torch
 
 from datamodules import Digits
 from lightning_gans import CGAN, DCGAN
+from lightning_gans.cli import evaluating
 from lightning_gans.metrics.class_scores import class_accuracy, intra_class_frechet
 from lightning_gans.metrics.frechet import frechet_from_features
 from lightning_gans.metrics.images import DatasetImages, GeneratedImages, ImageSet, TensorImages, labels_like
@@ -142,6 +143,7 @@ def test_too_few_images_for_the_features_are_warned_of(splits: tuple[ImageSet, I
 
 def test_names_of_metrics() -> None:
     assert check_metrics("fid, kid,fid") == ["fid", "kid"]
+    assert evaluating.METRICS.split() == list(METRICS)  # listed there without importing torch
     assert set(METRICS) == {"fid", "kid", "is", "pr", "dc", "prd", "ifid", "acc", "ppl", "swd", "nn", "parzen"}
     with pytest.raises(ValueError, match=r"^metric 'fdi'; allowed: fid, kid, is, .*, parzen, by comma$"):
         check_metrics("fid,fdi")
