@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datamodules.cifar10 import CIFAR10 as CIFAR10
+    from datamodules.digit_domains import DigitDomains as DigitDomains
     from datamodules.digits import Digits as Digits
     from datamodules.fashion_mnist import FashionMNIST as FashionMNIST
+    from datamodules.gaussians import Gaussians as Gaussians
     from datamodules.image_folder import ImageFolder as ImageFolder
     from datamodules.mnist import MNIST as MNIST
+    from datamodules.stacked_mnist import StackedMNIST as StackedMNIST
+    from datamodules.svhn import SVHN as SVHN
 
 __all__ = ["import_data", "list_data"]
 
