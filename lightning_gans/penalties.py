@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["gradient_norms", "gradient_penalty"]
+__all__ = ["gradient_norms", "gradient_penalty", "local_gradient_penalty"]
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -50,4 +50,36 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, epsilon: Tensor
     """
     share = epsilon.float().view(-1, *[1] * (real.dim() - 1))  # (N, 1, 1, 1)
     points = share * real.detach().float() + (1.0 - share) * fake.detach().float()
+    return (gradient_norms(critic, points) - target).square().mean()
+
+
+def local_gradient_penalty(
+    critic: Critic,
+    real: Tensor,
+    steps: Tensor,
+    epsilon: Tensor,
+    *,
+    target: float = 1.0,
+    bounds: tuple[float, float] | None = None,
+) -> Tensor:
+    """Mean of (||grad f|| - target)^2 at points beside real images, without its weight.
+
+    Kodali et al. 2017 (arXiv:1705.07215, DRAGAN); their code steps by 0.5 s U[0, 1) in each pixel, s the standard deviation of
+    all pixels of the batch.
+
+    Args:
+        critic: see `gradient_norms`.
+        real: (N, C, H, W).
+        steps: (N, C, H, W), the noise.
+        epsilon: (N,), uniform in [0, 1): one number a sample, the share of its step that is taken.
+        target: the wanted norm.
+        bounds: lowest and highest pixel, that points are clipped to; None: they may leave the images' range.
+
+    Returns:
+        A float32 scalar.
+    """
+    share = epsilon.float().view(-1, *[1] * (real.dim() - 1))  # (N, 1, 1, 1)
+    points = real.detach().float() + share * steps.detach().float()
+    if bounds is not None:
+        points = points.clamp(*bounds)
     return (gradient_norms(critic, points) - target).square().mean()

@@ -48,4 +48,65 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("wgan_gp", {"generator_channels": 256}, 4_276_739, 1_053_825),
     # Jolicoeur-Martineau 2018: 64x64
     ("rgan", {}, 3_806_080, 2_765_568),
+    # Lucic et al. 2017: MNIST, CIFAR-10, CelebA; the critic with batch norm, without, and BEGAN's autoencoder
+    ("created_equal", {}, 6_642_241, 6_559_169),
+    ("created_equal", {"formulation": "wgan_gp"}, 6_642_241, 6_556_865),
+    ("created_equal", {"formulation": "began"}, 6_642_241, 1_073_601),
+    ("created_equal", {"image_shape": (3, 32, 32)}, 8_616_131, 8_527_297),
+    ("created_equal", {"image_shape": (3, 32, 32), "formulation": "wgan_gp"}, 8_616_131, 8_524_993),
+    ("created_equal", {"image_shape": (3, 32, 32), "formulation": "began"}, 8_616_131, 1_325_379),
+    ("created_equal", {"image_shape": (3, 64, 64)}, 33_855_683, 33_693_121),
+    ("created_equal", {"image_shape": (3, 64, 64), "batch_norm": False}, 33_855_683, 33_690_817),
+    ("created_equal", {"image_shape": (3, 64, 64), "formulation": "began"}, 33_855_683, 4_495_683),
+    # Mao et al. 2016: LSUN at 112, 64 and 128, handwritten Chinese characters, the two stability tests
+    ("lsgan", {}, 15_591_427, 4_333_441),
+    ("lsgan", {"image_shape": (3, 64, 64)}, 6_932_227, 4_316_545),
+    ("lsgan", {"image_shape": (3, 128, 128)}, 19_527_427, 4_341_121),
+    ("lsgan", {"image_shape": (1, 28, 28), "network": "hwdb", "num_classes": 3740}, 9_405_569, 21_392_155),
+    (
+        "lsgan",
+        {"image_shape": (3, 64, 64), "network": "dcgan", "generator_norm": False},
+        12_702_851,
+        4_316_545,
+    ),
+    (
+        "lsgan",
+        {"image_shape": (3, 64, 64), "network": "dcgan", "generator_norm": False, "discriminator_norm": False},
+        12_702_851,
+        4_314_753,
+    ),
+    # Kodali et al. 2017: the notebook's; DCGAN's with and without the critic's batch norm
+    ("dragan", {"image_shape": (1, 28, 28), "network": "mlp"}, 114_064, 100_609),
+    ("dragan", {"discriminator_norm": True}, 1_068_928, 663_296),
+    ("dragan", {"image_shape": (3, 64, 64), "discriminator_norm": True}, 3_576_704, 2_765_568),
+    ("dragan", {"image_shape": (3, 64, 64)}, 3_576_704, 2_763_776),
+    ("dragan", {"image_shape": (3, 128, 128), "discriminator_norm": True}, 12_786_560, 11_164_416),
+    # Berthelot et al. 2017: 64, 32 and 128 pixels, two sizes of the code, half the channels; figure 1's encoder
+    ("began", {}, 1_716_611, 13_405_379),
+    ("began", {"image_shape": (3, 32, 32)}, 1_421_443, 7_128_643),
+    ("began", {"image_shape": (3, 128, 128)}, 2_011_779, 23_221_443),
+    ("began", {"image_shape": (3, 128, 128), "latent_dim": 128}, 2_536_067, 26_367_235),
+    (
+        "began",
+        {"image_shape": (3, 32, 32), "generator_channels": 64, "discriminator_channels": 64},
+        489_539,
+        2_310_979,
+    ),
+    ("began", {"image_shape": (3, 32, 32), "network": "paper"}, 1_421_443, 8_308_547),
+    ("began", {"network": "paper"}, 1_716_611, 15_617_603),
+    ("began", {"image_shape": (3, 128, 128), "network": "paper"}, 2_011_779, 26_760_899),
+    # Wang et al. 2018: CIFAR-10 in Theano and PyTorch, LSUN at 64, CelebA at 128; the best member only
+    ("egan", {}, 3_455_363, 2_637_441),
+    ("egan", {"network": "pytorch", "mu": 8}, 3_447_683, 2_638_209),
+    ("egan", {"image_shape": (3, 64, 64)}, 33_121_283, 11_036_289),
+    (
+        "egan",
+        {"image_shape": (3, 128, 128), "generator_channels": 64, "discriminator_channels": 64},
+        17_912_835,
+        11_164_481,
+    ),
+    # Liu & Tuzel 2016: digits in PyTorch and Caffe; Caffe's faces, 12,834,563 and 14,856,450 alone, with a second domain
+    ("cogan", {}, 7_842_694, 427_593),
+    ("cogan", {"network": "digits_caffe"}, 7_861_890, 428_092),
+    ("cogan", {"image_shape": (3, 128, 128)}, 12_835_430, 14_858_946),
 ]

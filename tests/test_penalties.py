@@ -1,9 +1,9 @@
-"""The gradient penalty against critics whose gradient is known by hand."""
+"""The gradient penalties against critics whose gradient is known by hand."""
 
 import pytest
 import torch
 
-from lightning_gans.penalties import gradient_norms, gradient_penalty
+from lightning_gans.penalties import gradient_norms, gradient_penalty, local_gradient_penalty
 
 
 def linear_critic(norm: float, shape: tuple[int, int, int]) -> torch.Tensor:
@@ -62,3 +62,35 @@ def test_stays_in_32_bit_under_autocast() -> None:
         same = gradient_penalty(net, real, fake, epsilon)
     assert mixed.dtype == torch.float32
     assert same.item() == plain.item()
+
+
+@pytest.mark.parametrize(("norm", "target", "expected"), [(3.0, 1.0, 4.0), (1.0, 1.0, 0.0), (0.25, 0.0, 0.0625)])
+def test_local_penalty_of_a_linear_critic(norm: float, target: float, expected: float) -> None:
+    weight = linear_critic(norm, (3, 4, 5))
+    real, steps = torch.randn(6, 3, 4, 5), torch.rand(6, 3, 4, 5)
+    penalty = local_gradient_penalty(
+        lambda x: (x * weight).sum(dim=(1, 2, 3)), real, steps, torch.rand(6), target=target
+    )
+    assert penalty.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_local_penalty_takes_a_share_of_each_step_and_keeps_bounds() -> None:
+    # f(x) = |x|^2 / 2 has gradient x, so the penalty tells the point: 0.5 + 0.25 * 2 = 1 and 0.5 + 0.75 * 2 = 2.
+    real, steps, shares = torch.full((2, 1, 1, 1), 0.5), torch.full((2, 1, 1, 1), 2.0), torch.tensor([0.25, 0.75])
+
+    def critic(x: torch.Tensor) -> torch.Tensor:
+        return 0.5 * x.square().sum(dim=(1, 2, 3))
+
+    assert local_gradient_penalty(critic, real, steps, shares).item() == pytest.approx((0 + 1) / 2)
+    clipped = local_gradient_penalty(critic, real, steps, shares, bounds=(-1.0, 1.5))
+    assert clipped.item() == pytest.approx((0 + 0.25) / 2)
+
+
+def test_local_penalty_stays_in_32_bit_under_autocast() -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+    real, steps, epsilon = torch.randn(5, 2, 2, 2), torch.rand(5, 2, 2, 2), torch.rand(5)
+    plain = local_gradient_penalty(net, real, steps, epsilon)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = local_gradient_penalty(net, real, steps, epsilon)
+    assert mixed.dtype == torch.float32
+    assert mixed.item() == plain.item()

@@ -75,7 +75,7 @@ class SampleGrid(Callback):
         module = cast("LatentModule", pl_module)
         classes = module.num_classes if module.is_conditional else None
         labels, columns = class_rows(self.n, classes) if classes else (None, square(self.n))
-        images = module.generate(self.n if labels is None else len(labels), seed=self.seed, labels=labels)
+        images = module.pictures(self.n if labels is None else len(labels), seed=self.seed, labels=labels)
         picture = save_grid(images, self._target / f"{module.iterations:08d}.png", columns)
         _log_picture(trainer, picture, module.iterations)
         self._drawn = module.iterations

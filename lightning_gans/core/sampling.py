@@ -131,6 +131,10 @@ class SamplingModule(AdversarialModule):
             for row in rows
         )
 
+    def pictures(self, n: int, *, seed: int, labels: Tensor | None = None) -> Tensor:
+        """What a grid of samples shows: `generate`'s images; a model of pairs lays them side by side, (n, C, H, 2 W)."""
+        return self.generate(n, seed=seed, labels=labels)
+
     def render(
         self, latents: Tensor, labels: Tensor | None = None, *, ema: bool = True, bn: str | None = None
     ) -> Tensor:
