@@ -11,9 +11,16 @@ from lightning_gans.registry import find_class, list_models
 
 if TYPE_CHECKING:
     from lightning_gans.core.loading import load as load
+    from lightning_gans.models.began import BEGAN as BEGAN
     from lightning_gans.models.cgan import CGAN as CGAN
+    from lightning_gans.models.cogan import CoGAN as CoGAN
+    from lightning_gans.models.created_equal import CreatedEqual as CreatedEqual
     from lightning_gans.models.dcgan import DCGAN as DCGAN
+    from lightning_gans.models.dragan import DRAGAN as DRAGAN
+    from lightning_gans.models.egan import EGAN as EGAN
     from lightning_gans.models.gan import GAN as GAN
+    from lightning_gans.models.lsgan import LSGAN as LSGAN
+    from lightning_gans.models.rgan import RGAN as RGAN
     from lightning_gans.models.wgan import WGAN as WGAN
     from lightning_gans.models.wgan_gp import WGANGP as WGANGP
 
