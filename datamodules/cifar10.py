@@ -7,19 +7,17 @@ import io
 import pickle
 import tarfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from datamodules._downloads import DownloadedDataModule, torchvision_class
-from datamodules._pixels import check_resize, fit
+from datamodules._colour import SIDE, ColourDataModule
+from datamodules._downloads import torchvision_class
 
 __all__ = ["CIFAR10"]
 
-SIDE = 32  # pixels
 TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_FILE = "test_batch"
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -39,59 +37,17 @@ class CIFARError(OSError):
     """The files are missing and cannot be had, or one of them is not what it should be."""
 
 
-class CIFAR10(DownloadedDataModule):
+class CIFAR10(ColourDataModule):
     """50,000 images to train on and 10,000 to test with, 3x32x32; other sizes are reached by resizing.
 
     The six files are looked for in ``root`` and in ``root/cifar-10-batches-py``; an archive ``cifar-10-python.tar.gz`` that
     lies in ``root`` is unpacked instead of downloaded.
-
-    Args:
-        root: folder of the data; default ``$LIGHTNING_GANS_DATA``, else ``~/.cache/lightning-gans/data``.
-        size: height and width in pixels, or "HxW".
-        channels: of the images; "auto" = 3; 1 = grey (luma of ITU-R 601), 4 = with an opaque alpha.
-        resize: what a size of other proportions does: crop the middle, pad with black, or stretch.
-        flip: mirror images left to right with probability 1/2, drawn anew in every epoch.
-        batch_size: images per discriminator turn and process.
-        num_workers: processes that gather batches; 0 is fastest for a set in memory.
-        download: fetch what is missing.
-        seed: of the order and the flips, in 0 .. 2**32 - 1.
-
-    Raises:
-        ValueError: an option outside what is allowed.
     """
 
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-    min_size = 1
-    own_channels = 3
     torchvision_class = "CIFAR10"
     files = (*TRAIN_FILES, TEST_FILE)
     error = CIFARError
-
-    def __init__(
-        self,
-        *,
-        root: str | Path | None = None,
-        size: int | str = SIDE,
-        channels: Literal["auto", 1, 3, 4] = "auto",
-        resize: Literal["crop", "pad", "stretch"] = "crop",
-        flip: bool = False,
-        batch_size: int = 64,
-        num_workers: int = 0,
-        download: bool = True,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            root=root,
-            size=size,
-            channels=channels,
-            flip=flip,
-            batch_size=batch_size,
-            num_workers=num_workers,
-            download=download,
-            seed=seed,
-        )
-        check_resize(resize)
-        self.resize = resize
 
     @property
     def place(self) -> Path:
@@ -150,10 +106,7 @@ class CIFAR10(DownloadedDataModule):
         parts = [_read_batch(folder / name) for name in (TRAIN_FILES if train else (TEST_FILE,))]
         images = np.concatenate([pixels for pixels, _ in parts])
         labels = np.concatenate([numbers for _, numbers in parts])
-        _, height, width = self.image_shape
-        if (height, width) != (SIDE, SIDE):
-            images = np.stack([_resized(image, height, width, self.resize) for image in images])
-        return torch.from_numpy(images), torch.from_numpy(labels)
+        return self.sized(images), torch.from_numpy(labels)
 
 
 def _unpack(packed: tarfile.TarFile, name: str, folder: Path) -> None:
@@ -166,14 +119,8 @@ def _unpack(packed: tarfile.TarFile, name: str, folder: Path) -> None:
             plain.write(chunk)
 
 
-def _resized(image: np.ndarray[Any, Any], height: int, width: int, resize: str) -> np.ndarray[Any, Any]:
-    fitted = fit(Image.fromarray(image.transpose(1, 2, 0)), height, width, resize)
-    pixels: np.ndarray[Any, Any] = np.asarray(fitted).transpose(2, 0, 1)
-    return pixels
-
-
 def _read_batch(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Pixels uint8 (n, 3, 32, 32) and labels int64 (n,) of one of the six pickles."""
+    """Pixels uint8 (n, 32, 32, 3) and labels int64 (n,) of one of the six pickles."""
     try:
         batch = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
         named = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
@@ -189,7 +136,7 @@ def _read_batch(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
         raise CIFARError(f"corrupt CIFAR file {path}: {labels.size} labels for {len(pixels)} images")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
         raise CIFARError(f"corrupt CIFAR file {path}: a label outside 0 to 9")
-    return pixels.reshape(-1, 3, SIDE, SIDE), labels.astype(np.int64)
+    return pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1), labels.astype(np.int64)
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from datamodules._downloads import DownloadedDataModule, torchvision_class
-from datamodules._pixels import check_resize, fit
+from datamodules._colour import SIDE, ColourDataModule
+from datamodules._downloads import torchvision_class
 
 __all__ = ["SVHN"]
 
-SIDE = 32  # pixels
 TRAIN_FILE, TEST_FILE = "train_32x32.mat", "test_32x32.mat"
 
 
@@ -23,58 +21,16 @@ class SVHNError(OSError):
     """The files are missing and cannot be had, or one of them is not what it should be."""
 
 
-class SVHN(DownloadedDataModule):
+class SVHN(ColourDataModule):
     """73,257 images to train on and 26,032 to test with, 3x32x32; other sizes are reached by resizing.
 
     The two files are looked for in ``root`` and in ``root/SVHN``. The easier images of the set's third file are left out.
-
-    Args:
-        root: folder of the data; default ``$LIGHTNING_GANS_DATA``, else ``~/.cache/lightning-gans/data``.
-        size: height and width in pixels, or "HxW".
-        channels: of the images; "auto" = 3; 1 = grey (luma of ITU-R 601), 4 = with an opaque alpha.
-        resize: what a size of other proportions does: crop the middle, pad with black, or stretch.
-        flip: mirror images left to right with probability 1/2, drawn anew in every epoch; digits do not look alike mirrored.
-        batch_size: images per discriminator turn and process.
-        num_workers: processes that gather batches; 0 is fastest for a set in memory.
-        download: fetch what is missing.
-        seed: of the order and the flips, in 0 .. 2**32 - 1.
-
-    Raises:
-        ValueError: an option outside what is allowed.
     """
 
     classes = tuple("0123456789")
-    min_size = 1
-    own_channels = 3
     torchvision_class = "SVHN"
     files = (TRAIN_FILE, TEST_FILE)
     error = SVHNError
-
-    def __init__(
-        self,
-        *,
-        root: str | Path | None = None,
-        size: int | str = SIDE,
-        channels: Literal["auto", 1, 3, 4] = "auto",
-        resize: Literal["crop", "pad", "stretch"] = "crop",
-        flip: bool = False,
-        batch_size: int = 64,
-        num_workers: int = 0,
-        download: bool = True,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            root=root,
-            size=size,
-            channels=channels,
-            flip=flip,
-            batch_size=batch_size,
-            num_workers=num_workers,
-            download=download,
-            seed=seed,
-        )
-        check_resize(resize)
-        self.resize = resize
 
     @property
     def place(self) -> Path:
@@ -104,11 +60,7 @@ class SVHN(DownloadedDataModule):
             SVHNError: a file is missing or corrupt; the message names it.
         """
         images, labels = _read_mat(self.found() / (TRAIN_FILE if train else TEST_FILE))
-        _, height, width = self.image_shape
-        if (height, width) != (SIDE, SIDE):
-            fitted = [np.asarray(fit(Image.fromarray(image), height, width, self.resize)) for image in images]
-            images = np.stack(fitted)
-        return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), torch.from_numpy(labels)
+        return self.sized(images), torch.from_numpy(labels)
 
     def _known(self) -> list[list[str]]:
         """Address, name and MD5 of each file."""

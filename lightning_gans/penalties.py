@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["gradient_norms", "gradient_penalty", "local_gradient_penalty"]
+__all__ = ["clip_weights_", "gradient_norms", "gradient_penalty", "local_gradient_penalty"]
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -83,3 +83,13 @@ def local_gradient_penalty(
     if bounds is not None:
         points = points.clamp(*bounds)
     return (gradient_norms(critic, points) - target).square().mean()
+
+
+@torch.no_grad()
+def clip_weights_(critic: nn.Module, limit: float) -> None:
+    """Bring every parameter of a critic, gains and biases too, into [-limit, limit].
+
+    Arjovsky et al. 2017 (arXiv:1701.07875), algorithm 1.
+    """
+    for weight in critic.parameters():
+        weight.clamp_(-limit, limit)

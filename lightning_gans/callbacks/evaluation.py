@@ -143,8 +143,8 @@ class Evaluate(Callback):
 
     def _choose(self, trainer: pl.Trainer, module: SamplingModule) -> None:
         source = getattr(trainer.datamodule, "source", None) or {}  # type: ignore[attr-defined]
-        slow = module.device.type != "cpu"  # Inception would hold up a run on a CPU for hours
-        self._extractor = choose_features(self.features, source.get("name"), self._reference, slow=slow)
+        allow_slow = module.device.type != "cpu"  # Inception would hold up a run on a CPU for hours
+        self._extractor = choose_features(self.features, source.get("name"), self._reference, allow_slow=allow_slow)
         mine = None if self._extractor is None else (self._extractor.name, self._extractor.fingerprint)
         if any(other != mine for other in gather_objects(mine)) or mine is None:
             self._off = True

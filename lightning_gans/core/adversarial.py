@@ -42,7 +42,7 @@ class AdversarialModule(Optimization):
     """
 
     turn_order: ClassVar[tuple[str, str]] = ("discriminator", "generator")
-    decision_threshold: ClassVar[float | None] = 0.0
+    decision_threshold: float | None = 0.0
     """The logit above which the critic says "real"; None where the scale of logits means nothing (Wasserstein)."""
 
     image_shape: tuple[int, int, int]
@@ -156,9 +156,13 @@ class AdversarialModule(Optimization):
         return self._turn.noise(shape, distribution, self._generator)
 
     def record(self, name: str, tensor: Tensor) -> None:
-        """Keep a tensor that is logged (its mean) and watched, but not differentiated; chunks of a turn are joined."""
-        key, values = f"{self._moving or 'generator'}/{name}", tensor.detach().flatten()
-        self.records[key] = torch.cat([self.records[key], values]) if self._turn.chunk else values
+        """Keep a tensor that is logged (its mean) and watched, but not differentiated; chunks of a turn are joined.
+
+        `name` stands below the player that moves, unless it says which: "discriminator/k", recorded after a turn.
+        """
+        key, values = name if "/" in name else f"{self._moving or 'generator'}/{name}", tensor.detach().flatten()
+        joins = self._moving is not None and self._turn.chunk  # after a turn there are no chunks
+        self.records[key] = torch.cat([self.records[key], values]) if joins else values
 
     # ---------------------------------------------------------------- the primitive
 

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
-__all__ = ["average_", "average_batch_norm", "average_gradients", "gather_objects", "world_size"]
+__all__ = ["average_", "average_batch_norm", "average_gradients", "gather_objects", "joint_deviation", "world_size"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,14 @@ def average_(tensors: Sequence[Tensor]) -> None:
     dist.all_reduce(flat)
     flat.div_(world_size())
     torch._foreach_copy_(list(tensors), list(_unflatten_dense_tensors(flat, tensors)))
+
+
+@torch.no_grad()
+def joint_deviation(tensor: Tensor) -> Tensor:
+    """Standard deviation of all elements of all processes' tensors, a scalar."""
+    moments = [tensor.mean(), tensor.square().mean()]
+    average_(moments)
+    return (moments[1] - moments[0].square()).clamp(min=0.0).sqrt()
 
 
 @torch.no_grad()

@@ -21,11 +21,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lightning_gans.core.processes import gather_objects, world_size
-from lightning_gans.metrics.features.base import Extracted, FeatureExtractor
+from lightning_gans.metrics.features.base import Extracted, FeatureExtractor, cache_folder
 from lightning_gans.metrics.images import ImageSet
 from lightning_gans.metrics.moments import Moments
 
-__all__ = ["Statistics", "cache_folder", "collect", "reference_statistics"]
+__all__ = ["Statistics", "collect", "reference_statistics"]
 
 VERSION = 1  # of the files on disk: raised when features of the same images and weights would differ
 
@@ -52,11 +52,6 @@ class Statistics:
     def count(self) -> int:
         """How many images."""
         return self.moments.count
-
-
-def cache_folder() -> Path:
-    """``$LIGHTNING_GANS_CACHE``, else ``~/.cache/lightning-gans``."""
-    return Path(os.environ.get("LIGHTNING_GANS_CACHE") or "~/.cache/lightning-gans").expanduser()
 
 
 def collect(

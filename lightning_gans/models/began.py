@@ -232,11 +232,8 @@ class BEGAN(LatentModule):
         balance = self.gamma * real - fake
         self.k.add_(self.lambda_k * balance).clamp_(0.0, 1.0)
         measure = real + balance.abs()
-        # Not by `record`: the turn is over, so that chunks have nothing to join.
-        self.records["discriminator/k"], self.records["discriminator/convergence"] = (
-            self.k.view(1).clone(),
-            measure.view(1),
-        )
+        self.record("discriminator/k", self.k.clone())
+        self.record("discriminator/convergence", measure)
         self._follow(measure)
 
     def _follow(self, measure: Tensor) -> None:

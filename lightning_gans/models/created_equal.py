@@ -24,9 +24,9 @@ from lightning_gans import losses
 from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.latent import LatentModule
-from lightning_gans.core.processes import average_
+from lightning_gans.core.processes import average_, joint_deviation
 from lightning_gans.layers.initialize import normal_init
-from lightning_gans.penalties import gradient_norms
+from lightning_gans.penalties import clip_weights_, gradient_norms
 
 __all__ = ["CreatedEqual"]
 
@@ -186,7 +186,7 @@ class CreatedEqual(LatentModule):
         self.discriminator_lr, self.betas = discriminator_lr, betas or (chosen.beta1, 0.999)
         self.redraws_fakes = formulation == "wgan_gp"
         if formulation in ("wgan", "wgan_gp", "began"):
-            self.decision_threshold = None  # type: ignore[misc] # fixed for a formulation, as it is for other models
+            self.decision_threshold = None  # the critic's sign means nothing
         normalized = chosen.batch_norm if batch_norm is None else batch_norm
         critic: type[nn.Module] = Discriminator
         if formulation == "began":
@@ -219,9 +219,7 @@ class CreatedEqual(LatentModule):
         """A turn of the critic, then wgan's clipping, or began's balance."""
         super().discriminator_turn(batch)
         if self.formulation == "wgan":
-            with torch.no_grad():
-                for weight in self.discriminator.parameters():
-                    weight.clamp_(-self.weight_clip, self.weight_clip)
+            clip_weights_(self.discriminator, self.weight_clip)
         elif self.formulation == "began":
             self._move_balance()
 
@@ -231,8 +229,8 @@ class CreatedEqual(LatentModule):
         average_(errors)
         gap = self.gamma * errors[0] - errors[1]
         self.k += self.lambda_k * gap
-        self.records["discriminator/k"] = self.k.clone().view(1)
-        self.records["discriminator/convergence"] = (errors[0] + gap.abs()).view(1)
+        self.record("discriminator/k", self.k.clone())
+        self.record("discriminator/convergence", errors[0] + gap.abs())
 
     def _penalty(self, real: Tensor, fakes: Tensor) -> Tensor:
         """Mean of (||grad|| - 1)^2 with respect to pixels in [0, 1].
@@ -245,9 +243,7 @@ class CreatedEqual(LatentModule):
             share = (self.noise((len(real),), "uniform") + 1.0) / 2.0  # U[0, 1)
             if self.formulation == "dragan":
                 noise = (self.noise(tuple(real.shape), "uniform") + 1.0) / 2.0
-                moments = [pixels.mean(), pixels.square().mean()]
-                average_(moments)
-                ends = pixels + 0.5 * (moments[1] - moments[0].square()).clamp(min=0.0).sqrt() * noise
+                ends = pixels + 0.5 * joint_deviation(pixels) * noise
             else:
                 ends = (fakes.float() + 1.0) / 2.0
             norms = gradient_norms(self._critic_of_pixels, pixels + share[:, None, None, None] * (ends - pixels))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.latent import LatentModule
-from lightning_gans.core.processes import average_
+from lightning_gans.core.processes import joint_deviation
 from lightning_gans.losses import non_saturating_discriminator, non_saturating_generator
 from lightning_gans.networks.dcgan import TorchDiscriminator, TorchGenerator
 from lightning_gans.penalties import local_gradient_penalty
@@ -141,7 +141,7 @@ class DRAGAN(LatentModule):
 
     def discriminator_turn(self, batch: Batch) -> None:
         """A turn whose noise has one scale: that of the whole turn's images, which chunks and processes share."""
-        self._deviation = _deviation(batch["images"])
+        self._deviation = joint_deviation(batch["images"])
         try:
             super().discriminator_turn(batch)
         finally:
@@ -159,7 +159,7 @@ class DRAGAN(LatentModule):
 
     def _penalty(self, images: Tensor) -> Tensor:
         """The penalty, in the range of pixels that the network works in: [0, 1] for mlp, [-1, 1] for dcgan."""
-        deviation = _deviation(images) if self._deviation is None else self._deviation
+        deviation = joint_deviation(images) if self._deviation is None else self._deviation
         noise = self.noise(tuple(images.shape), "uniform")
         if self.perturbation == "one_sided":
             noise, shares = (noise + 1.0) / 2.0, (self.noise((len(images),), "uniform") + 1.0) / 2.0  # U[0, 1)
@@ -176,11 +176,3 @@ class DRAGAN(LatentModule):
         """Logits of points in the network's own range, which gradients are taken in."""
         logits: Tensor = self.discriminator(2.0 * points - 1.0 if self.network == "mlp" else points)
         return logits
-
-
-@torch.no_grad()
-def _deviation(images: Tensor) -> Tensor:
-    """Standard deviation of all pixels of all images of all processes, a scalar."""
-    moments = [images.mean(), images.square().mean()]
-    average_(moments)
-    return (moments[1] - moments[0].square()).clamp(min=0.0).sqrt()

@@ -247,7 +247,8 @@ class EGAN(LatentModule):
             losses = [child.terms["generator/adversarial"] for child in children if child.mutation == name]
             bred = sum(survivor.mutation == name for survivor in survivors)
             records |= {name: torch.stack(losses), f"bred_by_{name}": best.quality.new_tensor(bred / self.mu)}
-        self.records |= {f"generator/{name}": value.flatten() for name, value in records.items()}
+        for name, value in records.items():
+            self.record(name, value)
 
     # ---------------------------------------------------------------- members
 

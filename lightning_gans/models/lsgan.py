@@ -227,7 +227,7 @@ class LSGAN(LatentModule):
         self.image_shape, self.latent_dim, self.optimizer = (channels, height, width), latent_dim, optimizer
         self.lr = (1e-3 if network == "lsun" else 2e-4) if lr is None else lr
         self.discriminator_lr, self.betas = discriminator_lr, betas
-        self.decision_threshold = (self.a + self.b) / 2.0  # type: ignore[misc]  # half way between the codes
+        self.decision_threshold = (self.a + self.b) / 2.0  # half way between the codes
         if network == "hwdb":
             if num_classes is None or num_classes < 1:
                 raise ValueError(f"num_classes={num_classes} for network 'hwdb'; allowed: 1 or more: labelled data")

@@ -20,6 +20,7 @@ from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.losses import wasserstein_discriminator, wasserstein_generator
 from lightning_gans.networks.dcgan import TorchDiscriminator, TorchGenerator
+from lightning_gans.penalties import clip_weights_
 
 __all__ = ["WGAN"]
 
@@ -144,9 +145,7 @@ class WGAN(LatentModule):
     def discriminator_turn(self, batch: Batch) -> None:
         """A turn of the critic, then every one of its parameters (gains and biases too) is clipped."""
         super().discriminator_turn(batch)
-        with torch.no_grad():
-            for weight in self.discriminator.parameters():
-                weight.clamp_(-self.weight_clip, self.weight_clip)
+        clip_weights_(self.discriminator, self.weight_clip)
 
     def discriminator_turns(self) -> int:
         """`d_steps`, but 100 while the critic is to be trained till optimality."""

@@ -399,3 +399,16 @@ def test_what_a_fit_refuses_at_its_start() -> None:
     model.trainer = pl.Trainer(accelerator="cpu", devices=2, strategy="ddp_fork", logger=False)
     with pytest.raises(ValueError, match=r"^ddp started by fork; allowed: ddp, started as separate processes$"):
         model.setup("fit")
+
+
+def test_what_is_recorded_after_a_turn_has_no_chunks_to_join() -> None:
+    class Records(Toy):
+        def generator_turn(self, batch: dict[str, Tensor]) -> None:
+            super().generator_turn(batch)
+            self.record("discriminator/k", torch.ones(()))
+            self.record("quality", torch.zeros(2))
+
+    model = Records(accumulate=2)
+    fit(model, 2, images_loader(40, 4))
+    assert model.records["discriminator/k"].tolist() == [1.0]
+    assert model.records["generator/quality"].tolist() == [0.0, 0.0]

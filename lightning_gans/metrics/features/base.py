@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Extracted", "FeatureExtractor", "features_cache", "fingerprint"]
+__all__ = ["Extracted", "FeatureExtractor", "cache_folder", "features_cache", "fingerprint"]
 
 
 class Extracted(NamedTuple):
@@ -100,6 +100,11 @@ def fingerprint(module: nn.Module) -> str:
     return digest.hexdigest()[:8]
 
 
+def cache_folder() -> Path:
+    """``$LIGHTNING_GANS_CACHE``, else ``~/.cache/lightning-gans``; it may not exist yet."""
+    return Path(os.environ.get("LIGHTNING_GANS_CACHE") or "~/.cache/lightning-gans").expanduser()
+
+
 def features_cache() -> Path:
     """Folder of weights that were trained or put there by hand; it may not exist yet."""
-    return Path(os.environ.get("LIGHTNING_GANS_CACHE") or "~/.cache/lightning-gans").expanduser() / "features"
+    return cache_folder() / "features"

@@ -32,7 +32,7 @@ def choose_features(
     data_name: str | None,
     images: ImageSet | None,
     train: Callable[[ImageSet], FeatureExtractor] | None = None,
-    slow: bool = True,
+    allow_slow: bool = True,
 ) -> FeatureExtractor | None:
     """The extractor of a name.
 
@@ -42,7 +42,7 @@ def choose_features(
         data_name: of the data set, as on the command line; None for a foreign one.
         images: the training split, by which a classifier that was trained before is found.
         train: makes a domain classifier where there is none; None: nothing is trained.
-        slow: whether auto may take Inception, some ten images a second and core.
+        allow_slow: whether auto may take Inception, some ten images a second and core.
 
     Returns:
         The extractor on CPU, or None: only if nothing may be trained, and only for auto and domain.
@@ -61,7 +61,7 @@ def choose_features(
     if found is None and images is not None:
         found = find_domain(FOLDER, data_hash=_data_hash(images))
     takes = images is None or images.image_shape[0] in (1, 3)
-    if found is None and features == "auto" and slow and takes and inception_weights_present():
+    if found is None and features == "auto" and allow_slow and takes and inception_weights_present():
         return InceptionFeatures()
     if found is None and train is not None and images is not None:
         return train(images)
