@@ -1,0 +1,204 @@
+"""Rerun "Are GANs Created Equal?": seven formulations on one pair of networks, equal budget and seeds.
+
+    python benchmarks/created_equal.py                                  # Fashion-MNIST at 28x28, 7 x 2 seeds x 2,000 iterations
+    python benchmarks/created_equal.py --data digits --iterations 1500 --seeds 0 --vae
+    python benchmarks/created_equal.py --settings study --channels 64 --iterations 18740 --seeds 0 1 2 3 4
+
+Each run writes ``OUT/<name>-<seed>.json`` when it is scored; a second call skips what is there and continues a run that was
+cut at its last checkpoint. At the end: a table (``table.md``) and a picture (``samples.png``: a row of samples a
+formulation, in the table's order). ``--logger wandb`` logs every run.
+
+Settings: ``study`` are the defaults of the study's code, made for 20 epochs. ``short``, the default here, are one point of the
+study's narrow search for all (Adam 1e-3, beta1 0.5, one turn of the critic, batch norm as the study has it there: none for
+wgan_gp and dragan) but for two that so short a run needs elsewhere: wgan clips at 0.1, began's balance moves by 0.03.
+``--vae`` adds the study's baseline: the generator as decoder, the discriminator's layers as encoder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger, WandbLogger
+from torch import Tensor, nn
+
+from datamodules import import_data
+from lightning_gans import CreatedEqual
+from lightning_gans.batch import to_uint8
+from lightning_gans.core.pictures import save_grid
+from lightning_gans.metrics.features.base import FeatureExtractor
+from lightning_gans.metrics.features.choose import choose_features
+from lightning_gans.metrics.images import DatasetImages, TensorImages
+from lightning_gans.metrics.scores import evaluate
+from lightning_gans.models.created_equal import FORMULATIONS, Discriminator, Generator
+
+ROW = 10  # pictures of a formulation
+
+SHORT: dict[str, dict[str, Any]] = {
+    "wgan": {"weight_clip": 0.1},
+    "wgan_gp": {"batch_norm": False},
+    "dragan": {"batch_norm": False},
+    "began": {"lambda_k": 0.03},
+}
+
+
+class VAE(pl.LightningModule):
+    """The study's baseline: Bernoulli pixels, a normal latent; ELBO of Kingma & Welling 2013 (arXiv:1312.6114)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int, channels: int, lr: float) -> None:
+        super().__init__()
+        self.latent_dim, self.lr = latent_dim, lr
+        self.encoder = Discriminator(image_shape, channels, batch_norm=True)
+        self.encoder.head = nn.Linear(16 * channels, 2 * latent_dim)
+        self.decoder = Generator(image_shape, latent_dim, channels)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        images = batch["images"]
+        pixels = (images + 1.0) / 2.0
+        mean, log_variance = self.encoder.head(self.encoder.layers(pixels)).chunk(2, dim=1)
+        latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        logits = self.decoder.layers(latents)
+        fit = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum")
+        divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).sum()
+        loss: Tensor = (fit + divergence) / len(images)
+        self.log("loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), self.lr)
+
+    @torch.no_grad()
+    def generate(self, n: int, *, seed: int) -> Tensor:
+        """Images (n, C, H, W) in [-1, 1]; batch norm by each batch's statistics: the running ones (0.999) trail for long."""
+        self.train()
+        latents = torch.randn(n, self.latent_dim, generator=torch.Generator().manual_seed(seed))
+        return torch.cat([self.decoder(part) for part in latents.split(64)])
+
+
+def build(name: str, options: argparse.Namespace, image_shape: tuple[int, int, int]) -> CreatedEqual | VAE:
+    """A run's model."""
+    if name == "vae":
+        return VAE(image_shape, 64, options.channels, 5e-5 if options.settings == "study" else 1e-3)
+    settings: dict[str, Any] = {}
+    if options.settings == "short":
+        settings = {"lr": 1e-3, "betas": (0.5, 0.999), "d_steps": 1, **SHORT.get(name, {})}
+    width = {"generator_channels": options.channels, "discriminator_channels": options.channels}
+    return CreatedEqual(image_shape, formulation=name, **width, **settings)
+
+
+def run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Train and score one model, or read what a former call found."""
+    folder = options.out / f"{name}-{seed}"
+    result = folder.with_suffix(".json")
+    if result.exists():
+        found: dict[str, Any] = json.loads(result.read_text())
+        asked = described(options)
+        if found["settings"] != asked:
+            raise SystemExit(f"{result} was made with {found['settings']}, not with {asked}; name another --out")
+        return found
+    pl.seed_everything(seed, verbose=False)
+    data = import_data(options.data)(size=28, batch_size=64)
+    data.prepare_data()
+    data.setup("fit")
+    model = build(name, options, data.image_shape)
+    logger: Logger | bool = False
+    if options.logger == "wandb":
+        logger = WandbLogger(
+            project="lightning-gans", group="created_equal", name=f"{name}-{seed}", save_dir=options.out
+        )
+    checkpoint = ModelCheckpoint(folder, "last", every_n_train_steps=500, enable_version_counter=False)
+    trainer = pl.Trainer(
+        max_steps=options.iterations,
+        max_epochs=-1,
+        logger=logger,
+        callbacks=[checkpoint],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=options.out,
+    )
+    last = folder / "last.ckpt"
+    resumed = last.exists()
+    start = time.perf_counter()
+    trainer.fit(model, datamodule=data, ckpt_path=last if resumed else None, weights_only=False if resumed else None)
+    seconds = time.perf_counter() - start
+
+    images = model.to("cpu").generate(options.n, seed=0)
+    save_grid(images[:ROW], folder / "samples.png", columns=ROW)
+    torch.save(to_uint8(images[:ROW]), folder / "samples.pt")
+    reference = DatasetImages(data.train_dataset, data.image_shape, options.data)
+    extractor = cast(FeatureExtractor, choose_features("domain", options.data, reference))
+    score = evaluate(TensorImages(to_uint8(images)), reference, ["fid", "pr"], extractor)
+    found = {
+        "fid": score["fid_domain"].value,
+        "precision": score["precision_domain"].value,
+        "recall": score["recall_domain"].value,
+        "seconds": None if resumed else seconds,
+        "protocol": score["fid_domain"].protocol,
+        "settings": described(options),
+    }
+    result.write_text(json.dumps(found, indent=1) + "\n")
+    return found
+
+
+def described(options: argparse.Namespace) -> str:
+    """What must be alike for runs to compare."""
+    parts = (options.data, options.settings, f"{options.channels} channels", f"{options.iterations} iterations")
+    return ", ".join((*parts, f"{options.n} samples"))
+
+
+def table(found: dict[str, list[dict[str, Any]]]) -> str:
+    """Markdown, best first; the spread is the sample standard deviation over seeds."""
+    lines = ["| formulation | `fid_domain` | spread | precision | recall | minutes |", "|---|---|---|---|---|---|"]
+    for name, runs in found.items():
+        scores = [one["fid"] for one in runs]
+        spread = f"{statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
+        precision, recall = (statistics.fmean(one[key] for one in runs) for key in ("precision", "recall"))
+        times = [one["seconds"] / 60 for one in runs if one["seconds"] is not None]
+        minutes = f"{statistics.median(times):.1f}" if times else "resumed"
+        lines.append(
+            f"| `{name}` | {statistics.fmean(scores):.2f} | {spread} | {precision:.2f} | {recall:.2f} | {minutes} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="fashion_mnist")
+    parser.add_argument("--formulations", nargs="+", choices=list(FORMULATIONS), default=list(FORMULATIONS))
+    parser.add_argument("--settings", choices=("short", "study"), default="short")
+    parser.add_argument("--channels", type=int, default=32, help="of both networks; the study has 64")
+    parser.add_argument("--iterations", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--n", type=int, default=10_000, help="samples to score")
+    parser.add_argument("--vae", action="store_true", help="add the study's baseline")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--logger", choices=("none", "wandb"), default="none")
+    parser.add_argument("--out", type=Path, default=Path("created_equal"))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    names = [*options.formulations, *(["vae"] if options.vae else [])]
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for seed in options.seeds:  # seed by seed: a cut comparison still compares
+        for name in names:
+            found[name].append(run(name, seed, options))
+            print(f"{name} seed {seed}: fid_domain {found[name][-1]['fid']:.2f}", flush=True)
+    ranked = sorted(names, key=lambda name: statistics.fmean(one["fid"] for one in found[name]))
+    text = table({name: found[name] for name in ranked})
+    (options.out / "table.md").write_text(text)
+    rows = [torch.load(options.out / f"{name}-{options.seeds[0]}" / "samples.pt") for name in ranked]
+    save_grid(torch.cat(rows).float() / 127.5 - 1.0, options.out / "samples.png", columns=ROW)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
