@@ -16,7 +16,8 @@ __all__ = ["TwoDomains", "UnpairedSampler"]
 
 
 class TwoDomains(ImageDataset):
-    """Images of domain a (n of them) and of domain b (m); a batch is {"a", "b"}, and "labels" of a if there are any.
+    """Images of domain a (n of them) and of domain b (m); a batch is {"a", "b"}, and "labels" of a if there are any;
+    paired, "labels_b" as well.
 
     Unpaired, item i + n * j is image i of a beside image j of b, so there are n * m items. ``read`` gives domain a alone.
 
@@ -41,6 +42,8 @@ class TwoDomains(ImageDataset):
         batch = {"a": take(self.images, i), "b": take(self.b, j)}
         if self.labels is not None:
             batch["labels"] = take(self.labels, i)
+            if self.paired:
+                batch["labels_b"] = batch["labels"]
         return batch
 
 

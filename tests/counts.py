@@ -107,6 +107,7 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ),
     # Liu & Tuzel 2016: digits in PyTorch and Caffe; Caffe's faces, 12,834,563 and 14,856,450 alone, with a second domain
     ("cogan", {}, 7_842_694, 427_593),
+    ("cogan", {"num_classes": 10}, 7_842_694, 432_603),
     ("cogan", {"network": "digits_caffe"}, 7_861_890, 428_092),
     ("cogan", {"image_shape": (3, 128, 128)}, 12_835_430, 14_858_946),
 ]

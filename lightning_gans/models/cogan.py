@@ -9,25 +9,30 @@ which beside weight decay changes nothing under Adam. The two outputs of the sof
 code draws fakes anew for the generator's turn; here both turns see the same (`share_fakes: false` draws anew). The Caffe code
 gives each iteration to one player (its 50,000 are 25,000 of ours), normalises real and generated faces together in the critic
 and lets only weights decay; here they pass apart and all parameters decay, as in the PyTorch code. Its faces are one GAN's
-prototype at 128x128: the pair and all other sizes are ours, by the paper's rule. Unsupervised domain adaptation (a classifier on
-the shared features) is left out.
+prototype at 128x128: the pair and all other sizes are ours, by the paper's rule.
+
+With classes (`num_classes`; `--data.labels true`) the critic learns those of domain a's images, by a dense layer on the
+features that both domains share, and so tells those of domain b, which has no labels: the paper's unsupervised domain
+adaptation. The features of a generated pair are drawn together: by the mean of their squared differences.
 """
 
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from lightning_gans.batch import Batch
+from lightning_gans.batch import Batch, normalize_batch
 from lightning_gans.core.adversarial import Terms
-from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.classifying import ClassifyingModule
 from lightning_gans.losses import non_saturating_discriminator, non_saturating_generator
 from lightning_gans.networks.coupled import (
     CoupledDigitsDiscriminator,
     CoupledDigitsGenerator,
+    CoupledDiscriminator,
     CoupledFacesDiscriminator,
     CoupledFacesGenerator,
 )
@@ -39,12 +44,17 @@ DIGITS_SIDE = 28
 DOMAINS = ("a", "b")
 
 
-class CoGAN(LatentModule):
-    """Coupled GAN (arXiv:1606.07536). A batch is {"a", "b"}, unpaired; `generate` gives domain a, `generate_pairs` both."""
+class CoGAN(ClassifyingModule):
+    """Coupled GAN (arXiv:1606.07536). A batch is {"a", "b"}, unpaired; `generate` gives domain a, `generate_pairs` both.
+
+    With classes a batch has "labels" of domain a too; `validate` reports `accuracy` (b) and `accuracy_a`, and `predict` classifies
+    images of domain b.
+    """
 
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
+        num_classes: int | None = None,
         latent_dim: int = 100,
         network: str | None = None,
         generator_channels: int | None = None,
@@ -53,12 +63,15 @@ class CoGAN(LatentModule):
         discriminator_lr: float | None = None,
         betas: tuple[float, float] = (0.5, 0.999),
         weight_decay: float = 5e-4,
+        classifier_weight: float | None = None,
+        feature_weight: float = 0.01,
         **engine: Any,
     ) -> None:
         """Build both coupled networks.
 
         Args:
             image_shape: (C, H, W) of both domains: 28x28, or squares of a power of two from 16 up.
+            num_classes: classes of domain a's labels; None: no classifier.
             latent_dim: size of the noise: N(0, 1) for digits, U[-1, 1] for digits_caffe and faces.
             network: digits (28x28, the PyTorch release), digits_caffe (28x28, the Caffe release) or faces. Default: digits at
                 28x28, else faces.
@@ -68,12 +81,20 @@ class CoGAN(LatentModule):
             discriminator_lr: the critics'; None = lr.
             betas: Adam's decay rates.
             weight_decay: L2 penalty on weights; 1e-4 for faces.
+            classifier_weight: with classes: of their cross entropy. Default: 10, digits_caffe 0.5.
+            feature_weight: with classes: of the squared distance between the features of a generated pair.
             **engine: options of the engine.
 
         Raises:
-            ValueError: an unknown network, or an image shape it cannot build.
+            ValueError: an unknown network, an image shape it cannot build, fewer than 2 classes, or a negative weight.
         """
         super().__init__(**engine)
+        if num_classes is not None and num_classes < 2:
+            raise ValueError(f"num_classes={num_classes}; allowed: None, or 2 or more")
+        for name, weight in (("classifier_weight", classifier_weight), ("feature_weight", feature_weight)):
+            if weight is not None and weight < 0.0:
+                raise ValueError(f"{name}={weight}; allowed: 0 or more")
+        self.num_classes, self.feature_weight = num_classes, feature_weight
         channels, height, width = image_shape
         small = (height, width) == (DIGITS_SIDE, DIGITS_SIDE)
         if network is None:
@@ -85,29 +106,48 @@ class CoGAN(LatentModule):
         self.image_shape, self.latent_dim = (channels, height, width), latent_dim
         self.lr, self.discriminator_lr, self.betas, self.weight_decay = lr, discriminator_lr, betas, weight_decay
         self.latent_distribution = "normal" if network == "digits" else "uniform"
+        if classifier_weight is None:
+            classifier_weight = 0.5 if network == "digits_caffe" else 10.0
+        self.classifier_weight = classifier_weight
         if network == "faces":
             self.set_players(
                 CoupledFacesGenerator(self.image_shape, latent_dim, generator_channels or 32),
-                CoupledFacesDiscriminator(self.image_shape, discriminator_channels or 32),
+                CoupledFacesDiscriminator(self.image_shape, discriminator_channels or 32, num_classes),
             )
         else:
             caffe = network == "digits_caffe"
             self.set_players(
                 CoupledDigitsGenerator(self.image_shape, latent_dim, generator_channels or 128, caffe),
-                CoupledDigitsDiscriminator(self.image_shape, discriminator_channels or 20, caffe),
+                CoupledDigitsDiscriminator(self.image_shape, discriminator_channels or 20, caffe, num_classes),
             )
 
     def discriminator_loss(self, batch: Batch) -> Terms:
-        """-log D(x) - log(1 - D(G(z))) of both domains, added."""
+        """-log D(x) - log(1 - D(G(z))) of both domains, added; with classes: and their cross entropy on domain a, and the
+        distance between the features of a generated pair."""
         real_logits = self.discriminate(torch.stack([batch[domain] for domain in DOMAINS], dim=1))  # (N, 2)
-        fake_logits = self.fake_logits(batch)
+        adaptation: Terms = {}
+        if self.num_classes is None:
+            fake_logits = self.fake_logits(batch)
+        else:
+            fake_logits, adaptation = self._adapt(batch)
         self.record("real_logits", real_logits)
         self.record("fake_logits", fake_logits)
         terms: Terms = {}
         for index, domain in enumerate(DOMAINS):
             real, fake = non_saturating_discriminator(real_logits[:, index], fake_logits[:, index])
             terms |= {f"real_{domain}": real, f"fake_{domain}": fake}
-        return terms
+        return terms | adaptation
+
+    def _adapt(self, batch: Batch) -> tuple[Tensor, Terms]:
+        """Logits of generated pairs (N, 2), and what teaches domain a's classes to both domains' shared features."""
+        critic = cast(CoupledDiscriminator, self.discriminator)
+        judged = critic(self.fakes(batch).images, features=True).float()  # (N, 2, 1 + F)
+        labels = critic.classify(batch["a"]).float()
+        features = judged[:, :, 1:]
+        return judged[:, :, 0], {
+            "labelled": self.classifier_weight * F.cross_entropy(labels, batch["labels"]),
+            "features": self.feature_weight * F.mse_loss(features[:, 0], features[:, 1]),
+        }
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(G(z)) of both domains, added: the shared layers get both gradients."""
@@ -137,6 +177,37 @@ class CoGAN(LatentModule):
             raise ValueError(
                 f"{len(batch['a'])} images of a and {len(batch['b'])} of b; allowed: as many of both in a batch"
             )
+        if self.num_classes is not None:
+            allowed = f"allowed: a label an image of domain a, 0 to {self.num_classes - 1} (--data.labels true)"
+            if "labels" not in batch:
+                raise ValueError(f"a batch without labels for a CoGAN that learns to classify; {allowed}")
+            low, high = (int(bound) for bound in torch.aminmax(batch["labels"]))
+            if low < 0 or high >= self.num_classes:
+                raise ValueError(f"labels from {low} to {high}; {allowed}")
+
+    # ---------------------------------------------------------------- classification
+
+    def class_logits(self, network: nn.Module, images: Tensor, *, domain: str = "b", **options: Any) -> Tensor:
+        """Class logits (N, num_classes) of images of a domain; by default of the one that had no labels."""
+        return cast(CoupledDiscriminator, network).classify(images, DOMAINS.index(domain))
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """With classes, log `accuracy` on domain b ("labels_b") and `accuracy_a` on domain a ("labels")."""
+        named = normalize_batch(batch)
+        if self.num_classes is None:
+            return
+        for domain, name, key in (("b", "accuracy", "labels_b"), ("a", "accuracy_a", "labels")):
+            if {domain, key} <= named.keys():
+                found = self.classes_of(named[domain], domain=domain)
+                share = (found == named[key]).float().mean()
+                self.log(name, share, on_epoch=True, sync_dist=True, batch_size=len(found))
+
+    def predict_step(self, batch: Any, batch_idx: int = 0) -> Tensor:
+        """Classes int64 (N,) of a batch's images of domain b."""
+        named = normalize_batch(batch)
+        return self.classes_of(named["b"] if "b" in named else named["images"])
+
+    # ---------------------------------------------------------------- pairs
 
     def generate_pairs(
         self,

@@ -51,21 +51,36 @@ class CoupledGenerator(nn.Module):
 
 
 class CoupledDiscriminator(nn.Module):
-    """A first stage for each domain, and a tail that judges both: (N, 2, C, H, W) -> (N, 2)."""
+    """A first stage for each domain, and a tail that judges both: (N, 2, C, H, W) -> (N, 2).
+
+    With classes, a dense layer on the tail's last features tells them: (N, C, H, W) of one domain -> (N, num_classes).
+    """
 
     firsts: nn.ModuleList
     tail: nn.Sequential
+    classifier: nn.Linear | None
 
-    def forward(self, pairs: Tensor) -> Tensor:
+    def forward(self, pairs: Tensor, features: bool = False) -> Tensor:
         """(N, 2, C, H, W) -> logits (N, 2): those of the two outputs for "real" less those for "fake".
 
-        Images of domain a alone, (N, C, H, W) -> (N,).
+        Images of domain a alone, (N, C, H, W) -> (N,). With `features` (N, 2, 1 + F): each logit and what it was read from.
         """
         domains = (pairs[:, None] if pairs.dim() == 4 else pairs).unbind(dim=1)  # (N, C, H, W) each
         seen = [first(images) for first, images in zip(self.firsts, domains, strict=False)]
-        outputs = self.tail(torch.cat(seen)).flatten(1)  # (2 * N, 2), domain a before domain b
+        maps = self.tail[:-1](torch.cat(seen))  # domain a before domain b
+        outputs = self.tail[-1](maps).flatten(1)  # (2 * N, 2)
         logits: Tensor = outputs[:, 1] - outputs[:, 0]
+        if features:
+            joined = torch.cat([logits[:, None], maps.flatten(1)], dim=1)  # (2 * N, 1 + F)
+            return joined.view(2, -1, joined.shape[1]).transpose(0, 1)
         return logits if len(domains) == 1 else logits.view(2, -1).transpose(0, 1)  # (2 * N,) -> (N, 2)
+
+    def classify(self, images: Tensor, domain: int = 0) -> Tensor:
+        """Images of one domain (0: a, 1: b), (N, C, H, W) -> class logits (N, num_classes)."""
+        if self.classifier is None:
+            raise TypeError("a critic without classes does not classify")
+        logits: Tensor = self.classifier(self.tail[:-1](self.firsts[domain](images)).flatten(1))
+        return logits
 
 
 class CoupledDigitsGenerator(CoupledGenerator):
@@ -95,7 +110,9 @@ class CoupledDigitsDiscriminator(CoupledDiscriminator):
     caffe: dropout before the last layer and a slope a channel.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], channels: int, caffe: bool) -> None:
+    def __init__(
+        self, image_shape: tuple[int, int, int], channels: int, caffe: bool, num_classes: int | None = None
+    ) -> None:
         super().__init__()
         hidden = channels * 25
         self.firsts = nn.ModuleList(
@@ -109,6 +126,7 @@ class CoupledDigitsDiscriminator(CoupledDiscriminator):
             *([nn.Dropout(0.5)] if caffe else []),
             nn.Conv2d(hidden, 2, 1),
         )
+        self.classifier = None if num_classes is None else nn.Linear(hidden, num_classes)
         _init(self, caffe)
 
 
@@ -138,7 +156,7 @@ class CoupledFacesDiscriminator(CoupledDiscriminator):
     128x128 is the code's; each halving of the side takes a stage from the tail.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], channels: int) -> None:
+    def __init__(self, image_shape: tuple[int, int, int], channels: int, num_classes: int | None = None) -> None:
         super().__init__()
         halvings = check_image_shape(image_shape).bit_length() - 2  # to 2x2
         widths = [channels << i for i in range(halvings)]
@@ -154,6 +172,7 @@ class CoupledFacesDiscriminator(CoupledDiscriminator):
         hidden = channels * 64
         layers += [nn.Flatten(), nn.Linear(widths[-1] * 4, hidden), *_normed(hidden, caffe=True, vectors=True)]
         self.tail = nn.Sequential(*layers, nn.Dropout(0.5), nn.Linear(hidden, 2))
+        self.classifier = None if num_classes is None else nn.Linear(hidden, num_classes)
         normal_init(self)
 
 

@@ -100,6 +100,7 @@ def test_test_images_are_paired() -> None:
     assert torch.equal(batch["a"], digits.test_dataset.images[[3, 396]])
     assert torch.equal(batch["b"], edge(batch["a"]))
     assert torch.equal(batch["labels"], digits.test_dataset.labels[[3, 396]])  # type: ignore[index]
+    assert torch.equal(batch["labels_b"], batch["labels"])
     assert set(domains().test_dataset[0]) == {"a", "b"}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from datamodules import Digits
+from datamodules import DigitDomains, Digits
 from lightning_gans import CoGAN
 from tests.contract import Contract
 from tests.training import fit
@@ -41,6 +41,14 @@ class TestFaces(Contract):
 
     def data(self) -> Domains:
         return Domains(size=16, channels=3, batch_size=8)
+
+
+class TestAdaptation(Contract):
+    def tiny(self, **options: Any) -> CoGAN:
+        return CoGAN(num_classes=10, **SMALL, **options)
+
+    def data(self) -> DigitDomains:
+        return DigitDomains(size=28, batch_size=8, labels=True)
 
 
 def batch(n: int = 4) -> dict[str, Tensor]:
@@ -138,6 +146,54 @@ def test_domains_are_not_paired_by_training() -> None:
     assert all(value.item() == pytest.approx(other[name].item(), rel=1e-5) for name, value in terms.items())
 
 
+@pytest.mark.parametrize("network", ["digits", "digits_caffe", "faces"])
+def test_classes_are_read_from_the_features_both_domains_share(network: str) -> None:
+    side = 16 if network == "faces" else 28
+    model = CoGAN((1, side, side), num_classes=10, network=network, **SMALL).eval()
+    assert model.classifier_weight == (0.5 if network == "digits_caffe" else 10.0)
+    pairs = torch.rand(3, 2, 1, side, side) * 2 - 1
+    critic: Any = model.discriminator
+    logits = critic(pairs)
+    joined = critic(pairs, features=True)
+    torch.testing.assert_close(joined[:, :, 0], logits)
+    for domain in range(2):
+        torch.testing.assert_close(
+            critic.classify(pairs[:, domain], domain), critic.classifier(joined[:, domain, 1:]), atol=1e-5, rtol=1e-4
+        )
+
+
+def test_terms_of_adaptation_by_hand() -> None:
+    model = CoGAN(num_classes=10, classifier_weight=3.0, feature_weight=0.5, **SMALL)
+    given = batch() | {"labels": torch.tensor([0, 3, 9, 3])}
+    critic: Any = model.discriminator
+    torch.manual_seed(5)
+    terms = model.discriminator_loss(given)
+    assert list(terms) == ["real_a", "fake_a", "real_b", "fake_b", "labelled", "features"]
+    logits = critic.classify(given["a"]).detach()
+    by_hand = -logits.log_softmax(dim=1)[range(4), [0, 3, 9, 3]].mean()
+    assert terms["labelled"].item() == pytest.approx(3 * by_hand.item(), rel=1e-5)
+    plain = CoGAN(**SMALL)
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if "classifier" not in k})
+    assert list(plain.discriminator_loss(batch())) == ["real_a", "fake_a", "real_b", "fake_b"]
+    with torch.no_grad():
+        critic.firsts[1].load_state_dict(critic.firsts[0].state_dict())
+        fakes = torch.rand(4, 1, 1, 28, 28).expand(4, 2, 1, 28, 28)
+        a, b = critic(fakes, features=True)[:, :, 1:].unbind(dim=1)
+    torch.testing.assert_close(a, b)  # a pair that both first layers see alike has no distance
+
+
+def test_it_learns_classes() -> None:
+    torch.manual_seed(0)
+    model = CoGAN(num_classes=10, latent_dim=20, generator_channels=4, discriminator_channels=8, lr=1e-3)
+    data = DigitDomains(size=28, batch_size=32, labels=True)
+    fit(model, 60, data)
+    held_out = data.test_dataset.__getitems__(list(range(397)))
+    shares = [(model.classes_of(held_out[x], domain=x) == held_out["labels"]).float().mean().item() for x in "ab"]
+    assert shares[0] > 0.7  # the other domain takes a full run
+    torch.testing.assert_close(model.predict(held_out["b"]), model.classes_of(held_out["b"]))
+    assert model.predict(held_out["b"][:0]).shape == (0,)
+
+
 def test_generated_pairs() -> None:
     model = CoGAN(**SMALL)
     fit(model, 2, Domains(size=28, batch_size=8))
@@ -210,11 +266,23 @@ def test_batches_it_cannot_use() -> None:
     ):
         with pytest.raises(ValueError, match=f"^{message}$"):
             model.check_batch(given)
+    adapting = CoGAN(num_classes=10, **SMALL)
+    allowed = r"; allowed: a label an image of domain a, 0 to 9 \(--data\.labels true\)$"
+    with pytest.raises(ValueError, match=r"^a batch without labels for a CoGAN that learns to classify" + allowed):
+        adapting.check_batch({"a": a, "b": a})
+    with pytest.raises(ValueError, match=r"^labels from 0 to 10" + allowed):
+        adapting.check_batch({"a": a, "b": a, "labels": torch.tensor([0, 1, 10, 2])})
     with pytest.raises(ValueError, match=r"^images of 1x28x28; this model was built for 1x16x16 \(image_shape\)$"):
         fit(CoGAN((1, 16, 16), **SMALL), 1, Digits(size=28, batch_size=8))
 
 
 def test_errors() -> None:
+    with pytest.raises(ValueError, match=r"^num_classes=1; allowed: None, or 2 or more$"):
+        CoGAN(num_classes=1)
+    with pytest.raises(ValueError, match=r"^classifier_weight=-1; allowed: 0 or more$"):
+        CoGAN(num_classes=10, classifier_weight=-1)
+    with pytest.raises(ValueError, match=r"predict of a CoGAN that was built without classes \(num_classes\)$"):
+        CoGAN(**SMALL).predict(torch.zeros(1, 1, 28, 28))
     with pytest.raises(ValueError, match=r"^network 'mnist'; allowed: digits, digits_caffe, faces$"):
         CoGAN(network="mnist")
     with pytest.raises(ValueError, match=r"^images of 32x32; network 'digits' allows only 28x28 \(--data\.size 28\)$"):
