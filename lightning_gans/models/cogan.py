@@ -165,7 +165,9 @@ class CoGAN(ClassifyingModule):
         """
         super().check_batch(batch)
         if not set(DOMAINS) <= batch.keys():
-            raise ValueError(f"a batch of {', '.join(sorted(batch))}; allowed: a and b, images of two domains")
+            raise ValueError(
+                f"a batch of {', '.join(sorted(batch))}; allowed: a and b, images of two domains (--data digit_domains)"
+            )
         shapes = ["x".join(map(str, batch[domain].shape[1:])) for domain in DOMAINS]
         built = "x".join(map(str, self.image_shape))
         if shapes != [built, built]:

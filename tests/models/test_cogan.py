@@ -257,7 +257,7 @@ def test_batches_it_cannot_use() -> None:
     model = CoGAN(**SMALL)
     a = torch.rand(4, 1, 28, 28)
     for given, message in (
-        ({"images": a}, r"a batch of images; allowed: a and b, images of two domains"),
+        ({"images": a}, r"a batch of images; allowed: a and b, images of two domains \(--data digit_domains\)"),
         (
             {"a": a, "b": torch.rand(4, 3, 28, 28)},
             r"images of 1x28x28 \(a\) and 3x28x28 \(b\); allowed: both of 1x28x28, which this model was built for \(image_shape\)",
