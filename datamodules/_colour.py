@@ -30,7 +30,9 @@ class ColourDataModule(DownloadedDataModule):
         batch_size: images per discriminator turn and process.
         num_workers: processes that gather batches; 0 is fastest for a set in memory.
         download: fetch what is missing.
-        seed: of the order and the flips, in 0 .. 2**32 - 1.
+        labels_per_class: how many training images of each class show their labels; None: all.
+        labelled_fraction: share of a batch's rows, with ``labels_per_class``, that are labelled, drawn with repetition.
+        seed: of the order, the flips and the choice of labels, in 0 .. 2**32 - 1.
 
     Raises:
         ValueError: an option outside what is allowed.
@@ -50,6 +52,8 @@ class ColourDataModule(DownloadedDataModule):
         batch_size: int = 64,
         num_workers: int = 0,
         download: bool = True,
+        labels_per_class: int | None = None,
+        labelled_fraction: float = 0.5,
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -60,6 +64,8 @@ class ColourDataModule(DownloadedDataModule):
             batch_size=batch_size,
             num_workers=num_workers,
             download=download,
+            labels_per_class=labels_per_class,
+            labelled_fraction=labelled_fraction,
             seed=seed,
         )
         check_resize(resize)

@@ -7,62 +7,22 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningDataModule, Trainer
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, DistributedSampler
 
+from datamodules._dataset import ImageDataset, take
+from datamodules._partly_labelled import PartlyLabelled, PartlyLabelledSampler, choose_labelled
 from datamodules._sampler import PositionSampler
 from lightning_gans.batch import Batch
 
 __all__ = ["ImageDataModule", "ImageDataset", "take", "zero_pad"]
-
-
-class ImageDataset(Dataset[Batch]):
-    """Images and labels, fetched a batch at a time; give a DataLoader of it an identity ``collate_fn``.
-
-    Args:
-        images: uint8 (n, C, H, W).
-        labels: int64 (n,), or None: batches then have no "labels".
-        flip: the data set has 2n items, of which n .. 2n-1 are the images mirrored; a batch then says which rows are to
-            be mirrored in "flip" (bool), and whoever has it on the device does it.
-    """
-
-    def __init__(self, images: Tensor, labels: Tensor | None, *, flip: bool = False) -> None:
-        self.images = images
-        self.labels = labels
-        self.flip = flip
-
-    @property
-    def count(self) -> int:
-        """n, how many images there are, mirrored ones not counted."""
-        return len(self.images)
-
-    def read(self, rows: np.ndarray[Any, Any]) -> Batch:
-        """The batch of these rows, each in 0 .. n-1, none of them mirrored."""
-        batch = {"images": take(self.images, rows)}
-        if self.labels is not None:
-            batch["labels"] = take(self.labels, rows)
-        return batch
-
-    def __len__(self) -> int:
-        return self.count * (2 if self.flip else 1)
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        rows = np.asarray(indices)
-        batch = self.read(rows % self.count)
-        if self.flip:
-            batch["flip"] = torch.from_numpy(rows >= self.count)
-        return batch
-
-    def __getitem__(self, index: int) -> Batch:
-        index = range(len(self))[index]  # counts negative ones from the end, refuses what lies outside
-        return {key: value[0] for key, value in self.__getitems__([index]).items()}
 
 
 class ImageDataModule(LightningDataModule):
@@ -84,7 +44,10 @@ class ImageDataModule(LightningDataModule):
         batch_size: images per discriminator turn and process.
         num_workers: processes that gather batches; 0 is fastest for a set in memory.
         download: fetch what is missing.
-        seed: of the order and the flips, in 0 .. 2**32 - 1.
+        labels_per_class: how many training images of each class show their labels, drawn once from ``seed``; all others, and in
+            the unlabelled rows of a batch these too, have the label -1. None: all show them.
+        labelled_fraction: share of a batch's rows, with ``labels_per_class``, that are labelled, drawn with repetition.
+        seed: of the order, the flips and the choice of labels, in 0 .. 2**32 - 1.
 
     Attributes:
         image_shape: (C, H, W) of a batch's images.
@@ -118,6 +81,8 @@ class ImageDataModule(LightningDataModule):
         batch_size: int = 64,
         num_workers: int = 0,
         download: bool = True,
+        labels_per_class: int | None = None,
+        labelled_fraction: float = 0.5,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -126,6 +91,10 @@ class ImageDataModule(LightningDataModule):
         for name, value, low in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0), ("seed", seed, 0)):
             if value < low:
                 raise ValueError(f"{name} {value}; allowed: {low} or more")
+        if labels_per_class is not None and labels_per_class < 1:
+            raise ValueError(f"labels_per_class {labels_per_class}; allowed: None, or 1 or more")
+        if not 0.0 < labelled_fraction <= 1.0:
+            raise ValueError(f"labelled_fraction {labelled_fraction}; allowed: above 0, up to 1")
         if seed >= 2**32:
             raise ValueError(f"seed {seed}; allowed: 0 to {2**32 - 1}")
         self.root = Path(root or os.environ.get("LIGHTNING_GANS_DATA") or "~/.cache/lightning-gans/data").expanduser()
@@ -138,7 +107,11 @@ class ImageDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.download = download
+        self.labels_per_class = labels_per_class
+        self.labelled_fraction = labelled_fraction
         self.seed = seed
+        # Test images are there for models that validate; others are not to be told that they do not.
+        warnings.filterwarnings("ignore", ".*passed in a `val_dataloader` but have no `validation_step`.*")
 
     @property
     def source(self) -> dict[str, Any] | None:
@@ -168,15 +141,28 @@ class ImageDataModule(LightningDataModule):
             images, labels = self.load(train)
             images = _set_channels(images, self.image_shape[0]).contiguous()
             if train:
-                self.train_dataset = ImageDataset(images, labels, flip=self.flip)
+                self.train_dataset = self._train_set(images, labels)
             else:
                 self.test_dataset = ImageDataset(images, labels)
+
+    def _train_set(self, images: Tensor, labels: Tensor) -> ImageDataset:
+        if self.labels_per_class is None:
+            return ImageDataset(images, labels, flip=self.flip)
+        chosen = choose_labelled(labels, self.labels_per_class, self.classes, self.seed)
+        return PartlyLabelled(images, labels, chosen, flip=self.flip)
+
+    def _sampler_options(self) -> tuple[type[PositionSampler], dict[str, Any]]:
+        """What deals the rows of training, and its own options."""
+        if self.labels_per_class is None:
+            return self.sampler_class, {}
+        return PartlyLabelledSampler, {"labelled_fraction": self.labelled_fraction}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches; its ``sampler.batch(t)`` tells the indices of batch t of the training."""
         trainer = self.trainer
         parts = 1 if trainer is None else getattr(trainer.lightning_module, "parts", 1)
-        sampler = self.sampler_class(
+        sampler_class, options = self._sampler_options()
+        sampler = sampler_class(
             self.train_dataset,
             self.train_dataset.count,
             self.batch_size * parts,
@@ -185,6 +171,7 @@ class ImageDataModule(LightningDataModule):
             world=1 if trainer is None else trainer.world_size,
             rank=0 if trainer is None else trainer.global_rank,
             position=None if trainer is None else lambda: _batches_done(trainer),
+            **options,
         )
         return DataLoader(
             self.train_dataset,
@@ -197,6 +184,21 @@ class ImageDataModule(LightningDataModule):
             generator=torch.Generator(),  # its own: otherwise each epoch draws from the global one
             persistent_workers=self.num_workers > 0,
         )
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """All test images in order, for models that validate; each process sees all of them, so their scores agree."""
+        return DataLoader(
+            self.test_dataset,
+            batch_size=self.batch_size,
+            sampler=DistributedSampler(self.test_dataset, num_replicas=1, rank=0, shuffle=False),
+            num_workers=self.num_workers,
+            collate_fn=_identity,
+            generator=torch.Generator(),
+        )
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """As ``val_dataloader``."""
+        return self.val_dataloader()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Mirror the rows that "flip" marks, on the device, and remove the mark."""
@@ -234,12 +236,6 @@ def _set_channels(images: Tensor, channels: int) -> Tensor:
         luma: Tensor = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16  # ITU-R 601, as Pillow rounds it
         return luma.to(torch.uint8)
     return images.expand(-1, channels, -1, -1)
-
-
-def take(tensor: Tensor, rows: np.ndarray[Any, Any]) -> Tensor:
-    """Rows of a tensor."""
-    # NumPy copies whole rows: eight times as fast as torch's indexing, and no threads that wait for each other on busy cores.
-    return torch.from_numpy(tensor.numpy().take(rows, axis=0))
 
 
 def _batches_done(trainer: Trainer) -> int:

@@ -1,0 +1,62 @@
+"""Images in one tensor, a whole batch gathered at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lightning_gans.batch import Batch
+
+__all__ = ["ImageDataset", "take"]
+
+
+class ImageDataset(Dataset[Batch]):
+    """Images and labels, fetched a batch at a time; give a DataLoader of it an identity ``collate_fn``.
+
+    Args:
+        images: uint8 (n, C, H, W).
+        labels: int64 (n,), or None: batches then have no "labels".
+        flip: the data set has 2n items, of which n .. 2n-1 are the images mirrored; a batch then says which rows are to
+            be mirrored in "flip" (bool), and whoever has it on the device does it.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor | None, *, flip: bool = False) -> None:
+        self.images = images
+        self.labels = labels
+        self.flip = flip
+
+    @property
+    def count(self) -> int:
+        """n, how many images there are, mirrored ones not counted."""
+        return len(self.images)
+
+    def read(self, rows: np.ndarray[Any, Any]) -> Batch:
+        """The batch of these rows, each in 0 .. n-1, none of them mirrored."""
+        batch = {"images": take(self.images, rows)}
+        if self.labels is not None:
+            batch["labels"] = take(self.labels, rows)
+        return batch
+
+    def __len__(self) -> int:
+        return self.count * (2 if self.flip else 1)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        rows = np.asarray(indices)
+        batch = self.read(rows % self.count)
+        if self.flip:
+            batch["flip"] = torch.from_numpy(rows >= self.count)
+        return batch
+
+    def __getitem__(self, index: int) -> Batch:
+        index = range(len(self))[index]  # counts negative ones from the end, refuses what lies outside
+        return {key: value[0] for key, value in self.__getitems__([index]).items()}
+
+
+def take(tensor: Tensor, rows: np.ndarray[Any, Any]) -> Tensor:
+    """Rows of a tensor."""
+    # NumPy copies whole rows: eight times as fast as torch's indexing, and no threads that wait for each other on busy cores.
+    return torch.from_numpy(tensor.numpy().take(rows, axis=0))
