@@ -1,6 +1,6 @@
 """Adversarial losses: pure functions of logits, each returning a scalar that is minimised.
 
-Every critic loss takes the raw outputs on real and on fake images and returns two terms, (real, fake), whose sum is the
+A critic loss takes the raw outputs on real and on fake images and returns two terms, (real, fake), whose sum is the
 critic's loss; every generator loss takes the raw outputs on fake images. Logits may have any shape; the mean is over all.
 """
 
@@ -13,25 +13,43 @@ import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [
+    "FEATURE_DISTANCES",
     "CriticLoss",
     "CriticTerms",
     "GeneratorLoss",
+    "SemiSupervisedTerms",
+    "feature_matching",
     "hinge_discriminator",
     "hinge_generator",
     "least_squares_discriminator",
     "least_squares_generator",
+    "mean_of_rows",
     "minimax_discriminator",
     "minimax_generator",
     "non_saturating_discriminator",
     "non_saturating_generator",
+    "one_sided_discriminator",
+    "real_logit",
+    "semi_supervised_discriminator",
+    "unlabelled_rows",
     "wasserstein_discriminator",
     "wasserstein_generator",
 ]
+
+FEATURE_DISTANCES = ("mean_squared", "mean_absolute", "squared_norm")
 
 
 class CriticTerms(NamedTuple):
     """A critic's loss on real and on fake images, two scalars; the loss is their sum."""
 
+    real: Tensor
+    fake: Tensor
+
+
+class SemiSupervisedTerms(NamedTuple):
+    """A classifying critic's loss on labelled, on real and on fake images, three scalars; the loss is their sum."""
+
+    labelled: Tensor
     real: Tensor
     fake: Tensor
 
@@ -103,3 +121,76 @@ def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> CriticTerms
 def hinge_generator(fake_logits: Tensor) -> Tensor:
     """-E f(G(z)): the generator's side of the hinge game (arXiv:1705.02894)."""
     return -fake_logits.mean()
+
+
+def one_sided_discriminator(real_logits: Tensor, fake_logits: Tensor, *, real_target: float = 0.9) -> CriticTerms:
+    """The minimax critic with a smaller target for real images only (Salimans et al. 2016, arXiv:1606.03498, section 3.4).
+
+    Cross entropy with target t: softplus(a) - t a, smallest at sigmoid(a) = t. Smoothing fakes too would reward samples
+    where there are no data.
+    """
+    return CriticTerms((F.softplus(real_logits) - real_target * real_logits).mean(), F.softplus(fake_logits).mean())
+
+
+def real_logit(class_logits: Tensor) -> Tensor:
+    """The logit of "real" of K classes beside a fake one whose logit is 0: (N, K) -> (N,).
+
+    D(x) = Z / (Z + 1) with Z the sum of exp(l_k) (arXiv:1606.03498, section 5), so the logit is log Z.
+    """
+    return torch.logsumexp(class_logits, dim=1)
+
+
+def mean_of_rows(values: Tensor, rows: Tensor) -> Tensor:
+    """Mean over the rows that are chosen, 0 if none is: values (N, ...), rows bool (N,) -> (...)."""
+    share = rows.to(values.dtype) / rows.sum().clamp(min=1)  # (N,)
+    mean: Tensor = torch.tensordot(share, values, dims=1)
+    return mean
+
+
+def unlabelled_rows(labels: Tensor) -> Tensor:
+    """Which rows stand for the data without labels: those labelled -1, or all if there are none. (N,) -> bool (N,)."""
+    hidden = labels < 0
+    return hidden | ~hidden.any()
+
+
+def semi_supervised_discriminator(
+    class_logits: Tensor, labels: Tensor, fake_class_logits: Tensor, *, real_target: float = 1.0
+) -> SemiSupervisedTerms:
+    """Cross entropy of labelled images, and half the minimax critic's loss (arXiv:1606.03498, section 5, and its code).
+
+    Args:
+        class_logits: (N, K), of real images.
+        labels: (N,), 0 to K - 1, or -1 for unlabelled. If none is -1, all count as real images too.
+        fake_class_logits: (M, K).
+        real_target: below 1, one-sided label smoothing.
+    """
+    known = labels >= 0
+    labelled = F.cross_entropy(class_logits, labels, ignore_index=-1, reduction="sum") / known.sum().clamp(min=1)
+    logits = real_logit(class_logits)  # (N,)
+    real = mean_of_rows(F.softplus(logits) - real_target * logits, unlabelled_rows(labels))
+    return SemiSupervisedTerms(labelled, 0.5 * real, 0.5 * F.softplus(real_logit(fake_class_logits)).mean())
+
+
+def feature_matching(
+    features: Tensor, fake_features: Tensor, *, rows: Tensor | None = None, distance: str = "squared_norm"
+) -> Tensor:
+    """How far mean features of fakes are from those of real images (arXiv:1606.03498, section 3.1).
+
+    Args:
+        features: (N, F), of real images; no gradient flows into them.
+        fake_features: (M, F).
+        rows: bool (N,), the real images that count; None: all.
+        distance: squared_norm (the paper), mean_squared (its code for MNIST), mean_absolute (for CIFAR-10 and SVHN).
+
+    Raises:
+        ValueError: an unknown distance.
+    """
+    real = features.detach()
+    difference = (real.mean(dim=0) if rows is None else mean_of_rows(real, rows)) - fake_features.mean(dim=0)  # (F,)
+    if distance == "squared_norm":
+        return difference.square().sum()
+    if distance == "mean_squared":
+        return difference.square().mean()
+    if distance == "mean_absolute":
+        return difference.abs().mean()
+    raise ValueError(f"distance '{distance}'; allowed: {', '.join(FEATURE_DISTANCES)}")

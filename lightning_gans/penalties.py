@@ -1,17 +1,23 @@
-"""Gradient penalties: functions of a critic callable, computed in 32-bit outside autocast.
+"""Gradient penalties: functions of a critic callable, computed in 32-bit outside autocast; and one of weights.
 
-A penalty needs a second derivative: half precision overflows there, and a compiled critic has none, so hand over the
+A gradient penalty needs a second derivative: half precision overflows there, and a compiled critic has none, so hand over the
 plain, eager network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["clip_weights_", "gradient_norms", "gradient_penalty", "local_gradient_penalty"]
+__all__ = [
+    "HistoricalAverage",
+    "clip_weights_",
+    "gradient_norms",
+    "gradient_penalty",
+    "local_gradient_penalty",
+]
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -93,3 +99,35 @@ def clip_weights_(critic: nn.Module, limit: float) -> None:
     """
     for weight in critic.parameters():
         weight.clamp_(-limit, limit)
+
+
+class HistoricalAverage(nn.Module):
+    """||theta - mean of past theta||^2, without its weight (Salimans et al. 2016, arXiv:1606.03498, section 3.3).
+
+    Keeps the mean, and how many it is of, in buffers, so that checkpoints hold them; has no parameters.
+
+    Args:
+        parameters: of the player that is held back.
+    """
+
+    mean: Tensor
+    count: Tensor
+
+    def __init__(self, parameters: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros_like(_flat(parameters)))
+        self.register_buffer("count", torch.zeros((), device=self.mean.device))
+
+    def forward(self, parameters: Iterable[Tensor]) -> Tensor:
+        """The penalty, a float32 scalar; 0 while there is no past."""
+        return (_flat(parameters) - self.mean).square().sum() * (self.count > 0)
+
+    @torch.no_grad()
+    def remember(self, parameters: Iterable[Tensor]) -> None:
+        """Take the present weights into the mean, after each move."""
+        self.count.add_(1.0)
+        self.mean.add_((_flat(parameters).detach() - self.mean) / self.count)
+
+
+def _flat(parameters: Iterable[Tensor]) -> Tensor:
+    return torch.cat([parameter.flatten() for parameter in parameters])

@@ -4,8 +4,16 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lightning_gans import losses
+from lightning_gans.losses import (
+    feature_matching,
+    minimax_discriminator,
+    one_sided_discriminator,
+    real_logit,
+    semi_supervised_discriminator,
+)
 
 SP = {x: math.log1p(math.exp(x)) for x in (-2.0, -1.0, 1.0, 2.0)}
 
@@ -71,3 +79,72 @@ def test_saturation_is_what_separates_the_two_games() -> None:
     (strong,) = torch.autograd.grad(losses.non_saturating_generator(lost), lost)
     assert abs(saturated.item()) < 1e-8
     assert strong.item() == pytest.approx(-1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 50.0])
+def test_a_fake_class_whose_logit_is_zero(scale: float) -> None:
+    logits = scale * torch.randn(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    fake = torch.softmax(torch.cat([logits, torch.zeros(6, 1, dtype=torch.float64)], dim=1), dim=1)[:, 4]
+    torch.testing.assert_close(torch.sigmoid(-real_logit(logits)), fake)
+    # -log D = sp(-LSE) = sp(LSE) - LSE, as the code writes it
+    evidence = real_logit(logits)
+    torch.testing.assert_close(F.softplus(-evidence), F.softplus(evidence) - evidence)
+
+
+def test_semi_supervised_loss_by_hand() -> None:
+    # K = 2, logits (0, 0): LSE = log 2, D = 2/3. Labelled: -log 1/2. Real: -log(2/3) / 2. Fake: -log(1/3) / 2.
+    zeros, labels = torch.zeros(4, 2), torch.tensor([0, 1, -1, -1])
+    terms = semi_supervised_discriminator(zeros, labels, zeros)
+    expected = (math.log(2), 0.5 * math.log(1.5), 0.5 * math.log(3))
+    assert [term.item() for term in terms] == pytest.approx(expected)
+    # Row 0 is labelled 1: LSE(2, 1) - 1; only row 1 is unlabelled: LSE = log 2.
+    logits = torch.tensor([[2.0, 1.0], [0.0, 0.0]])
+    terms = semi_supervised_discriminator(logits, torch.tensor([1, -1]), zeros)
+    evidence = math.log(math.e**2 + math.e)
+    assert terms.labelled.item() == pytest.approx(evidence - 1)
+    assert terms.real.item() == pytest.approx(0.5 * math.log(1.5))
+    # With target 0.9: half of sp(LSE) - 0.9 LSE.
+    smoothed = semi_supervised_discriminator(logits, torch.tensor([1, -1]), zeros, real_target=0.9)
+    assert smoothed.real.item() == pytest.approx(0.5 * (math.log(3) - 0.9 * math.log(2)))
+    assert smoothed.fake.item() == terms.fake.item()
+
+
+def test_semi_supervised_loss_without_one_or_the_other_kind() -> None:
+    logits = torch.randn(3, 2, requires_grad=True)
+    none = semi_supervised_discriminator(logits, torch.tensor([-1, -1, -1]), logits.detach())
+    assert none.labelled.item() == 0.0
+    sum(none).backward()
+    assert torch.isfinite(logits.grad).all()
+    everything = semi_supervised_discriminator(logits, torch.tensor([0, 1, 1]), logits.detach())
+    assert everything.real.item() == pytest.approx(none.real.item())  # then labelled images are real ones too
+
+
+def test_one_sided_smoothing_is_smallest_at_its_target_and_leaves_fakes() -> None:
+    best = torch.logit(torch.tensor(0.9)).requires_grad_()
+    fake = torch.randn(5)
+    terms = one_sided_discriminator(best, fake)
+    terms.real.backward()
+    assert best.grad.item() == pytest.approx(0.0, abs=1e-6)
+    assert terms.real.item() == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1))
+    assert terms.fake.item() == minimax_discriminator(fake, fake).fake.item()
+    torch.testing.assert_close(one_sided_discriminator(fake, fake, real_target=1.0), minimax_discriminator(fake, fake))
+
+
+@pytest.mark.parametrize(
+    ("distance", "expected"), [("squared_norm", 5.0), ("mean_squared", 2.5), ("mean_absolute", 1.5)]
+)
+def test_feature_matching_by_hand(distance: str, expected: float) -> None:
+    # Means (2, 2) of the two rows that count, and (1, 0): differences 1 and 2.
+    real = torch.tensor([[1.0, 0.0], [3.0, 4.0], [50.0, 50.0]], requires_grad=True)
+    fake = torch.tensor([[0.0, 1.0], [2.0, -1.0]], requires_grad=True)
+    loss = feature_matching(real, fake, rows=torch.tensor([True, True, False]), distance=distance)
+    assert loss.item() == pytest.approx(expected)
+    assert feature_matching(real[:2], fake, distance=distance).item() == pytest.approx(expected)
+    loss.backward()
+    assert real.grad is None
+    assert (fake.grad < 0).all()
+
+
+def test_feature_matching_refuses_other_distances() -> None:
+    with pytest.raises(ValueError, match=r"^distance 'cosine'; allowed: mean_squared, mean_absolute, squared_norm$"):
+        feature_matching(torch.zeros(1, 1), torch.zeros(1, 1), distance="cosine")

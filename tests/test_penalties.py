@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_gans.penalties import gradient_norms, gradient_penalty, local_gradient_penalty
+from lightning_gans.penalties import HistoricalAverage, gradient_norms, gradient_penalty, local_gradient_penalty
 
 
 def linear_critic(norm: float, shape: tuple[int, int, int]) -> torch.Tensor:
@@ -94,3 +94,27 @@ def test_local_penalty_stays_in_32_bit_under_autocast() -> None:
         mixed = local_gradient_penalty(net, real, steps, epsilon)
     assert mixed.dtype == torch.float32
     assert mixed.item() == plain.item()
+
+
+def test_historical_average_is_the_squared_distance_to_the_mean_of_the_past() -> None:
+    weight, bias = torch.nn.Parameter(torch.zeros(2, 1)), torch.nn.Parameter(torch.zeros(1))
+    past = HistoricalAverage([weight, bias])
+    assert list(past.parameters()) == []
+    assert set(past.state_dict()) == {"mean", "count"}
+    assert past([weight, bias]).item() == 0.0  # there is no past yet
+    for value in (1.0, 2.0, 6.0):
+        with torch.no_grad():
+            weight.fill_(value)
+        past.remember([weight, bias])
+    torch.testing.assert_close(past.mean, torch.tensor([3.0, 3.0, 0.0]))
+    penalty = past([weight, bias])
+    penalty.backward()
+    assert penalty.item() == pytest.approx(2 * (6 - 3) ** 2)
+    torch.testing.assert_close(weight.grad, torch.full((2, 1), 6.0))
+
+
+def test_historical_average_knows_weights_in_any_memory_format() -> None:
+    weight = torch.nn.Parameter(torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last))
+    past = HistoricalAverage([weight])
+    past.remember([weight])
+    assert past([weight]).item() == 0.0
