@@ -110,4 +110,9 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("cogan", {"num_classes": 10}, 7_842_694, 432_603),
     ("cogan", {"network": "digits_caffe"}, 7_861_890, 428_092),
     ("cogan", {"image_shape": (3, 128, 128)}, 12_835_430, 14_858_946),
+    # Salimans et al. 2016: CIFAR-10 with feature matching and with minibatch discrimination, SVHN, MNIST
+    ("sgan", {}, 4_933_382, 1_406_804),
+    ("sgan", {"minibatch_discrimination": True}, 4_933_382, 1_504_404),
+    ("sgan", {"discriminator_channels": 64}, 4_933_382, 626_580),
+    ("sgan", {"image_shape": (1, 28, 28), "network": "mlp"}, 694_568, 1_538_770),
 ]
