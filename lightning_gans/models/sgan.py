@@ -256,13 +256,19 @@ class SGAN(LatentModule):
         return torch.cat(found) if found else torch.empty(0, dtype=torch.long)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Log `accuracy`, the share of labelled images whose class the average of the discriminator finds."""
+        """Log `accuracy`, the share of labelled images whose class the average of the discriminator finds.
+
+        Raises:
+            ValueError: a batch without labels.
+        """
         named = normalize_batch(batch)
+        if "labels" not in named:
+            raise ValueError("a batch without labels to validate SGAN with; allowed: a label an image, -1 = unlabelled")
         known = named["labels"] >= 0
         images, labels = named["images"][known], named["labels"][known]
         if len(labels):
             share = (self._classes_of(images) == labels).float().mean()
-            self.log("accuracy", share, on_epoch=True, prog_bar=True, batch_size=len(labels))
+            self.log("accuracy", share, on_epoch=True, sync_dist=True, batch_size=len(labels))
 
     def predict_step(self, batch: Any, batch_idx: int = 0) -> Tensor:
         """Classes int64 (N,) of a batch, by the average of the discriminator."""

@@ -285,3 +285,23 @@ def test_labels_it_cannot_learn_from(labels: list[int] | None, message: str) -> 
     loader = torch.utils.data.DataLoader([batch], batch_size=None)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         trainer(1).fit(SGAN((1, 16, 16), **MLP), loader)
+
+
+def test_images_without_labels_cannot_validate_it() -> None:
+    loader = torch.utils.data.DataLoader([torch.zeros(2, 1, 16, 16)], batch_size=None)
+    with pytest.raises(
+        ValueError, match=r"^a batch without labels to validate SGAN with; allowed: a label an image, -1 = unlabelled$"
+    ):
+        trainer(1).validate(SGAN((1, 16, 16), **MLP), loader)
+
+
+def test_a_frozen_discriminators_features_are_matched() -> None:
+    model = SGAN((1, 16, 16), **{**MLP, "discriminator_channels": 64}, discriminator_lr=1e-12)
+    data = few_labels(batch_size=100)
+    fit(model, 1, data)
+    model.eval()  # without noise
+    batch = {"images": data.test_dataset.images[:200] / 127.5 - 1.0, "labels": data.test_dataset.labels[:200]}
+    before = model.generator_loss(batch)["feature_matching"].item()
+    fit(model, 60, data)
+    model.eval()
+    assert model.generator_loss(batch)["feature_matching"].item() < 0.5 * before
