@@ -22,7 +22,13 @@ class ImageDataset(Dataset[Batch]):
         labels: int64 (n,), or None: batches then have no "labels".
         flip: the data set has 2n items, of which n .. 2n-1 are the images mirrored; a batch then says which rows are to
             be mirrored in "flip" (bool), and whoever has it on the device does it.
+
+    Attributes:
+        labelled: rows that are dealt with their labels, where only some are; None: all. Item j + 2n is then item j with the
+            label -1. ``read`` gives all labels.
     """
+
+    labelled: np.ndarray[Any, np.dtype[np.int64]] | None = None
 
     def __init__(self, images: Tensor, labels: Tensor | None, *, flip: bool = False) -> None:
         self.images = images
@@ -42,13 +48,17 @@ class ImageDataset(Dataset[Batch]):
         return batch
 
     def __len__(self) -> int:
-        return self.count * (2 if self.flip else 1)
+        dealt = self.count * (2 if self.flip else 1)
+        # Without flip nothing is dealt from n .. 2n-1.
+        return dealt if self.labelled is None else dealt + 2 * self.count
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        rows = np.asarray(indices)
-        batch = self.read(rows % self.count)
+        items = np.asarray(indices)
+        batch = self.read(items % self.count)
         if self.flip:
-            batch["flip"] = torch.from_numpy(rows >= self.count)
+            batch["flip"] = torch.from_numpy(items % (2 * self.count) >= self.count)
+        if self.labelled is not None:
+            batch["labels"][torch.from_numpy(items >= 2 * self.count)] = -1
         return batch
 
     def __getitem__(self, index: int) -> Batch:

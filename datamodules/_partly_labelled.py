@@ -10,46 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from datamodules._dataset import ImageDataset
 from datamodules._sampler import PositionSampler
-from lightning_gans.batch import Batch
 
-__all__ = ["PartlyLabelled", "PartlyLabelledSampler", "choose_labelled"]
-
-
-class PartlyLabelled(ImageDataset):
-    """Images of which some show their labels.
-
-    Item i is image i with its label, item i + n the same mirrored (if there is ``flip``), and item j + 2n is item j with the
-    label -1. ``read`` gives all labels.
-
-    Args:
-        images: uint8 (n, C, H, W).
-        labels: int64 (n,).
-        labelled: rows that are dealt with their labels.
-        flip: as of ``ImageDataset``.
-    """
-
-    def __init__(self, images: Tensor, labels: Tensor, labelled: np.ndarray[Any, Any], *, flip: bool = False) -> None:
-        super().__init__(images, labels, flip=flip)
-        self.labelled = labelled
-
-    def __len__(self) -> int:
-        return 4 * self.count if self.flip else 3 * self.count  # without flip nothing is dealt from n .. 2n-1
-
-    def __getitems__(self, indices: Sequence[int]) -> Batch:
-        items = np.asarray(indices)
-        batch = super().__getitems__((items % (2 * self.count)).tolist())
-        batch["labels"][torch.from_numpy(items >= 2 * self.count)] = -1
-        return batch
+__all__ = ["PartlyLabelledSampler", "choose_labelled"]
 
 
 class PartlyLabelledSampler(PositionSampler):
-    """Deals items of ``PartlyLabelled``: unlabelled ones as ``PositionSampler`` does, an epoch being one pass through all
-    images, and labelled ones in rounds, each an order of its own of all that are labelled.
+    """Deals items of an ``ImageDataset`` that has ``labelled`` rows: unlabelled ones as ``PositionSampler`` does, an epoch being
+    one pass through all images, and labelled ones in rounds, each an order of its own of all that are labelled.
 
     Every process's batch holds the same number of labelled images, spread over its rows, so that parts and accumulated chunks
     have their share. For any number of processes a joint batch holds the same images (in another order) if the numbers of
@@ -64,12 +35,14 @@ class PartlyLabelledSampler(PositionSampler):
     """
 
     def __init__(
-        self, dataset: PartlyLabelled, images: int, batch_size: int, *, labelled_fraction: float, **options: Any
+        self, dataset: ImageDataset, images: int, batch_size: int, *, labelled_fraction: float, **options: Any
     ) -> None:
         most = batch_size if labelled_fraction == 1.0 else max(1, batch_size - 1)
         self.labelled = min(max(1, round(labelled_fraction * batch_size)), most)
         # Unlabelled rows are what an epoch is counted by; without any, labelled ones.
         super().__init__(dataset, images, (batch_size - self.labelled) or batch_size, **options)
+        if dataset.labelled is None:
+            raise ValueError("a data set that does not tell which rows are labelled; allowed: one with `labelled` rows")
         self.batch_size = batch_size
         self._chosen = dataset.labelled
         steps = np.arange(batch_size + 1) * self.labelled // batch_size
@@ -107,13 +80,17 @@ def choose_labelled(
     Raises:
         ValueError: a class has fewer images.
     """
-    numbers, chosen = labels.numpy(), []
-    for label, name in enumerate(class_names):
-        rows = np.flatnonzero(numbers == label)
-        if len(rows) < labels_per_class:
-            raise ValueError(
-                f"labels_per_class {labels_per_class}: class '{name}' has {len(rows)} training images; allowed: 1 to as many "
-                "as the smallest class has"
-            )
-        chosen.append(np.random.RandomState([seed, label, 0, 3]).permutation(rows)[:labels_per_class])
+    members = [np.flatnonzero(labels.numpy() == label) for label in range(len(class_names))]
+    smallest = min(range(len(members)), key=lambda label: len(members[label]))
+    least = len(members[smallest])
+    if least < labels_per_class:
+        allowed = f"None, or 1 to {least}" if least else "None"
+        raise ValueError(
+            f"labels_per_class {labels_per_class}: class '{class_names[smallest]}' has {least} training images; "
+            f"allowed: {allowed}"
+        )
+    chosen = [
+        np.random.RandomState([seed, label, 0, 3]).permutation(rows)[:labels_per_class]
+        for label, rows in enumerate(members)
+    ]
     return np.sort(np.concatenate(chosen)).astype(np.int64)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from datamodules._dataset import ImageDataset, take
-from datamodules._partly_labelled import PartlyLabelled, PartlyLabelledSampler, choose_labelled
+from datamodules._partly_labelled import PartlyLabelledSampler, choose_labelled
 from datamodules._sampler import PositionSampler
 from lightning_gans.batch import Batch
 
@@ -32,8 +32,8 @@ class ImageDataModule(LightningDataModule):
     LightningModule that is trained (1 if it has no such attribute).
 
     A data set sets ``classes``, ``min_size`` (pixels) and, if its images are not grey, ``own_channels``; it writes ``load``
-    if it is kept in memory, else ``setup``, and ``prepare_data`` if it is downloaded. One whose batches are not rows of one
-    set of images has a ``sampler_class`` of its own.
+    if it is kept in memory, else ``setup`` (which ends with ``choose_labels``), and ``prepare_data`` if it is downloaded. One
+    whose batches are not rows of one set of images has a ``sampler_class`` of its own.
 
     Args:
         root: folder of the data; default ``$LIGHTNING_GANS_DATA``, else ``~/.cache/lightning-gans/data``.
@@ -141,15 +141,31 @@ class ImageDataModule(LightningDataModule):
             images, labels = self.load(train)
             images = _set_channels(images, self.image_shape[0]).contiguous()
             if train:
-                self.train_dataset = self._train_set(images, labels)
+                self.train_dataset = ImageDataset(images, labels, flip=self.flip)
             else:
                 self.test_dataset = ImageDataset(images, labels)
+        self.choose_labels()
 
-    def _train_set(self, images: Tensor, labels: Tensor) -> ImageDataset:
-        if self.labels_per_class is None:
-            return ImageDataset(images, labels, flip=self.flip)
-        chosen = choose_labelled(labels, self.labels_per_class, self.classes, self.seed)
-        return PartlyLabelled(images, labels, chosen, flip=self.flip)
+    def choose_labels(self) -> None:
+        """With ``labels_per_class``: choose the training images that show their labels.
+
+        Raises:
+            ValueError: images without labels, or a class that has fewer images.
+        """
+        self.check_labels()
+        labels = self.train_dataset.labels
+        if self.labels_per_class is not None and labels is not None:
+            names = self.class_names or []
+            self.train_dataset.labelled = choose_labelled(labels, self.labels_per_class, names, self.seed)
+
+    def check_labels(self) -> None:
+        """Refuse ``labels_per_class`` of a set whose ``num_classes`` is None; a set that may be such calls it early.
+
+        Raises:
+            ValueError: images without labels.
+        """
+        if self.labels_per_class is not None and self.num_classes is None:
+            raise ValueError(f"labels_per_class {self.labels_per_class} of images without labels; allowed: None")
 
     def _sampler_options(self) -> tuple[type[PositionSampler], dict[str, Any]]:
         """What deals the rows of training, and its own options."""

@@ -56,7 +56,9 @@ class Gaussians(ImageDataModule):
         train_points: how many points there are to train on; to test with there are 10,000 more.
         batch_size: points per discriminator turn and process.
         num_workers: processes that gather batches; 0 is fastest.
-        seed: of the points and their order, in 0 .. 2**32 - 1.
+        labels_per_class: how many training points of each class show their labels; None: all.
+        labelled_fraction: share of a batch's rows, with ``labels_per_class``, that are labelled, drawn with repetition.
+        seed: of the points, their order and the choice of labels, in 0 .. 2**32 - 1.
 
     Attributes:
         means: float64 (8 or 25, 2), in the papers' units; None for the Swiss roll.
@@ -78,9 +80,19 @@ class Gaussians(ImageDataModule):
         train_points: int = 100_000,
         batch_size: int = 64,
         num_workers: int = 0,
+        labels_per_class: int | None = None,
+        labelled_fraction: float = 0.5,
         seed: int = 0,
     ) -> None:
-        super().__init__(size="1x2", channels=1, batch_size=batch_size, num_workers=num_workers, seed=seed)
+        super().__init__(
+            size="1x2",
+            channels=1,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            labels_per_class=labels_per_class,
+            labelled_fraction=labelled_fraction,
+            seed=seed,
+        )
         if mixture not in SHAPES:
             raise ValueError(f"mixture {mixture!r}; allowed: {', '.join(map(repr, SHAPES))}")
         known = SHAPES[mixture]
@@ -97,6 +109,7 @@ class Gaussians(ImageDataModule):
         self.means = _means(mixture, extent / divisor)
         self.num_classes = None if self.means is None else len(self.means)
         self.class_names = None if self.means is None else [str(number) for number in range(len(self.means))]
+        self.check_labels()
 
     @property
     def source(self) -> dict[str, Any] | None:
@@ -117,6 +130,7 @@ class Gaussians(ImageDataModule):
             return
         self.train_dataset = self._draw(self.train_points, 0)
         self.test_dataset = self._draw(TEST_POINTS, 1)
+        self.choose_labels()
 
     def _draw(self, n: int, split: int) -> ImageDataset:
         random = np.random.RandomState([self.seed, split])  # streams that are frozen for good

@@ -47,7 +47,9 @@ class ImageFolder(ImageDataModule):
         batch_size: images per discriminator turn and process.
         num_workers: processes that gather batches; 0 is fastest with a cache.
         download: without meaning here.
-        seed: of the order and the flips, in 0 .. 2**32 - 1.
+        labels_per_class: how many training images of each class show their labels; None: all.
+        labelled_fraction: share of a batch's rows, with ``labels_per_class``, that are labelled, drawn with repetition.
+        seed: of the order, the flips and the choice of labels, in 0 .. 2**32 - 1.
 
     Raises:
         ValueError: an option outside what is allowed, or labels that do not fit the images.
@@ -71,6 +73,8 @@ class ImageFolder(ImageDataModule):
         batch_size: int = 64,
         num_workers: int = 0,
         download: bool = True,
+        labels_per_class: int | None = None,
+        labelled_fraction: float = 0.5,
         seed: int = 0,
     ) -> None:
         if not root:
@@ -83,6 +87,8 @@ class ImageFolder(ImageDataModule):
             batch_size=batch_size,
             num_workers=num_workers,
             download=download,
+            labels_per_class=labels_per_class,
+            labelled_fraction=labelled_fraction,
             seed=seed,
         )
         check_resize(resize)
@@ -103,6 +109,7 @@ class ImageFolder(ImageDataModule):
         self._labels = None if found is None else torch.tensor(found[0])
         self.class_names = None if found is None else found[1]
         self.num_classes = None if found is None else len(found[1])
+        self.check_labels()
         self._grey: bool | None = None
         if channels == "auto":
             self._grey = self._all_grey()
@@ -145,6 +152,7 @@ class ImageFolder(ImageDataModule):
         rows = (0, len(names)) if train is None else (0, train)
         self.train_dataset = self._dataset(about is not None, names, labels, *rows, flip=self.flip)
         self.test_dataset = self._dataset(about is not None, names, labels, train or 0, len(names), flip=False)
+        self.choose_labels()
 
     def _dataset(
         self, cached: bool, names: list[str], labels: Tensor | None, start: int, stop: int, *, flip: bool

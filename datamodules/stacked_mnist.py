@@ -65,7 +65,9 @@ class StackedMNIST(ImageDataModule):
         batch_size: images per discriminator turn and process.
         num_workers: processes that gather batches.
         download: fetch MNIST where it is missing.
-        seed: of the pictures and their order, in 0 .. 2**32 - 1.
+        labels_per_class: how many training images of each class show their labels; None: all.
+        labelled_fraction: share of a batch's rows, with ``labels_per_class``, that are labelled, drawn with repetition.
+        seed: of the pictures, their order and the choice of labels, in 0 .. 2**32 - 1.
 
     Raises:
         ValueError: an option outside what is allowed.
@@ -86,10 +88,19 @@ class StackedMNIST(ImageDataModule):
         batch_size: int = 64,
         num_workers: int = 0,
         download: bool = True,
+        labels_per_class: int | None = None,
+        labelled_fraction: float = 0.5,
         seed: int = 0,
     ) -> None:
         super().__init__(
-            root=root, size=size, batch_size=batch_size, num_workers=num_workers, download=download, seed=seed
+            root=root,
+            size=size,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            download=download,
+            labels_per_class=labels_per_class,
+            labelled_fraction=labelled_fraction,
+            seed=seed,
         )
         if train_images < 1:
             raise ValueError(f"train_images {train_images}; allowed: 1 or more")
@@ -123,6 +134,7 @@ class StackedMNIST(ImageDataModule):
             train = test = (torch.cat([train[0], test[0]]), torch.cat([train[1], test[1]]))
         self.train_dataset = self._stack(*train, self.train_images, 0)
         self.test_dataset = self._stack(*test, TEST_IMAGES, 1)
+        self.choose_labels()
 
     def _stack(self, digits: Tensor, labels: Tensor, n: int, split: int) -> StackedDigits:
         random = np.random.RandomState([self.seed, split])  # streams that are frozen for good

@@ -11,9 +11,10 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from datamodules import CIFAR10, MNIST, SVHN, Digits, FashionMNIST
-from datamodules._partly_labelled import PartlyLabelled, PartlyLabelledSampler, choose_labelled
+from datamodules import CIFAR10, MNIST, SVHN, Digits, FashionMNIST, Gaussians, ImageFolder, StackedMNIST
+from datamodules._partly_labelled import PartlyLabelledSampler, choose_labelled
 from datamodules.base import ImageDataModule
+from tests.datamodules.folders import folder, ready
 
 __all__: list[str] = []
 
@@ -72,7 +73,7 @@ def numbered(**options: Any) -> Numbered:
 
 def sampler(batch_size: int = 8, fraction: float = 0.5, **options: Any) -> PartlyLabelledSampler:
     data = numbered()
-    assert isinstance(data.train_dataset, PartlyLabelled)
+    assert data.train_dataset.labelled is not None
     return PartlyLabelledSampler(data.train_dataset, N, batch_size, labelled_fraction=fraction, **options)
 
 
@@ -105,7 +106,7 @@ def test_the_chosen_are_equally_many_of_each_class_and_named_by_the_seed() -> No
 def test_every_batch_holds_its_share_of_labelled_images(fraction: float) -> None:
     data = numbered(labelled_fraction=fraction)
     labelled = {0.5: 4, 0.25: 2, 0.01: 1, 0.99: 7, 1.0: 8}[fraction]
-    assert isinstance(data.train_dataset, PartlyLabelled)
+    assert data.train_dataset.labelled is not None
     chosen = set(data.train_dataset.labelled.tolist())
     loader = data.train_dataloader()
     for _ in range(3):
@@ -126,7 +127,7 @@ def test_an_epoch_is_one_pass_through_all_images_without_labels() -> None:
 
 def test_labelled_images_come_in_rounds() -> None:
     order, data = sampler(), numbered()
-    assert isinstance(data.train_dataset, PartlyLabelled)
+    assert data.train_dataset.labelled is not None
     chosen = data.train_dataset.labelled.tolist()
     rows = [row for position in range(12) for row in order.batch(position) if row < 2 * N]
     rounds = [rows[start : start + 12] for start in range(0, 48, 12)]  # 3 batches of 4 are a round of 12
@@ -208,7 +209,7 @@ def test_test_images_are_validated_in_order(recwarn: pytest.WarningsRecorder) ->
         ({"labelled_fraction": 1.5}, "labelled_fraction 1.5; allowed: above 0, up to 1"),
         (
             {"labels_per_class": 11},
-            "labels_per_class 11: class 'a' has 10 training images; allowed: 1 to as many as the smallest class has",
+            "labels_per_class 11: class 'a' has 10 training images; allowed: None, or 1 to 10",
         ),
     ],
 )
@@ -218,10 +219,74 @@ def test_options_outside_what_is_allowed(options: dict[str, Any], message: str) 
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("data", [Digits, MNIST, FashionMNIST, CIFAR10, SVHN])
+@pytest.mark.parametrize("data", [Digits, MNIST, FashionMNIST, CIFAR10, SVHN, StackedMNIST, Gaussians])
 def test_sets_that_take_the_options(data: Any) -> None:
     built = data(labels_per_class=10, labelled_fraction=0.25)
     assert (built.labels_per_class, built.labelled_fraction) == (10, 0.25)
+
+
+@pytest.mark.parametrize("data", [StackedMNIST(size=8, train_images=40_000), Gaussians(train_points=2_000)])
+def test_sets_that_are_made_when_asked_for(data: ImageDataModule) -> None:
+    data.labels_per_class, data.batch_size, (_, height, width) = 4, 20, data.image_shape
+    data.setup()
+    dataset = data.train_dataset
+    assert dataset.labelled is not None
+    assert len(dataset.labelled) == 4 * (data.num_classes or 0)
+    for position, batch in zip(range(3), data.train_dataloader(), strict=False):
+        rows = np.asarray(data.train_dataloader().sampler.batch(position))  # type: ignore[union-attr]
+        assert batch["images"].shape == (20, data.image_shape[0], height, width)
+        whole, hidden = dataset.read(rows % dataset.count), rows >= 2 * dataset.count
+        assert hidden.sum() == 10
+        assert torch.equal(batch["images"], whole["images"])
+        assert batch["labels"].tolist() == np.where(hidden, -1, whole["labels"].numpy()).tolist()
+
+
+@pytest.mark.parametrize("cache_limit", [None, 0])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_folder(cache_limit: int | None, workers: int, tmp_path: Path) -> None:
+    names = [f"{name}/{number}.png" for name in ("cat", "dog") for number in range(6)]
+    data = ready(
+        folder(tmp_path, *names), labels_per_class=2, batch_size=6, num_workers=workers, cache_limit=cache_limit
+    )
+    labelled = data.train_dataset.labelled
+    assert labelled is not None
+    assert [names[row].partition("/")[0] for row in labelled] == ["cat"] * 2 + ["dog"] * 2
+    batches = list(data.train_dataloader())
+    assert [sorted(batch["labels"].tolist()) for batch in batches[:1]] != [[-1] * 6]
+    assert all((batch["labels"] >= 0).sum() == 3 for batch in batches)
+    shown = {images.numpy().tobytes(): label for images, label in _rows(batches) if label >= 0}
+    chosen = data.train_dataset.read(labelled)
+    known = {images.numpy().tobytes(): label for images, label in _rows([chosen])}
+    assert shown.items() <= known.items()
+
+
+def test_a_folder_of_which_some_images_have_labels(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", *(f"{number}.png" for number in range(8)))
+    (root / "l.csv").write_text("file,label\n" + "".join(f"{n}.png,{n % 2 if n < 6 else -1}\n" for n in range(8)))
+    data = ready(root, labels="l.csv", labels_per_class=3)
+    assert data.train_dataset.labelled is not None
+    assert data.train_dataset.labelled.tolist() == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(
+        ValueError, match=r"^labels_per_class 4: class '0' has 3 training images; allowed: None, or 1 to 3$"
+    ):
+        ready(root, labels="l.csv", labels_per_class=4)
+
+
+def test_images_without_labels_have_none_to_show(tmp_path: Path) -> None:
+    message = "^labels_per_class 1 of images without labels; allowed: None$"
+    with pytest.raises(ValueError, match=message):
+        ImageFolder(root=folder(tmp_path, "1.png"), labels_per_class=1)
+    with pytest.raises(ValueError, match=message):
+        Gaussians(mixture="swiss_roll", labels_per_class=1)
+
+
+def test_a_class_without_images_has_no_labels_to_show() -> None:
+    with pytest.raises(ValueError, match=r"^labels_per_class 1: class 'c' has 0 training images; allowed: None$"):
+        choose_labelled(torch.tensor([0, 1]), 1, "abc", seed=0)
+
+
+def _rows(batches: list[dict[str, Tensor]]) -> list[tuple[Tensor, int]]:
+    return [pair for batch in batches for pair in zip(batch["images"], batch["labels"].tolist(), strict=True)]
 
 
 def test_digits_with_ten_labels_a_class() -> None:
@@ -229,5 +294,5 @@ def test_digits_with_ten_labels_a_class() -> None:
     data.setup()
     batch = next(iter(data.train_dataloader()))
     assert torch.bincount(batch["labels"] + 1)[0] == 50
-    assert isinstance(data.train_dataset, PartlyLabelled)
+    assert data.train_dataset.labelled is not None
     assert torch.bincount(data.train_dataset.labels[data.train_dataset.labelled]).tolist() == [10] * 10
