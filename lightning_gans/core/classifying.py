@@ -18,7 +18,7 @@ __all__ = ["ClassifyingModule"]
 class ClassifyingModule(LatentModule):
     """A model whose discriminator also tells classes; the average of the discriminator classifies, where there is one."""
 
-    conditional = False
+    conditional = False  # the discriminator knows the classes, the generator does not
     discriminator_ema: nn.Module | None
 
     def class_logits(self, network: nn.Module, images: Tensor, **options: Any) -> Tensor:

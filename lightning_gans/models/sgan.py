@@ -12,16 +12,14 @@ these networks; the weight of historical averaging, which neither paper nor code
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lightning_gans.batch import Batch, normalize_batch
+from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
-from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.classifying import ClassifyingModule
 from lightning_gans.core.noise import Draw
 from lightning_gans.layers.calibration import calibrate
 from lightning_gans.losses import (
@@ -44,10 +42,9 @@ REFERENCES = 64  # images of virtual batch norm's reference batch
 KERNELS = 100  # numbers that minibatch discrimination joins
 
 
-class SGAN(LatentModule):
+class SGAN(ClassifyingModule):
     """Semi-supervised GAN (arXiv:1606.03498)."""
 
-    conditional = False  # the discriminator knows the classes, the generator does not
     redraws_fakes = True
     ema_players = ("generator", "discriminator")
     generator_ema: nn.Module | None
@@ -238,56 +235,7 @@ class SGAN(LatentModule):
         if high < 0:
             raise ValueError("a batch without one labelled image for SGAN, which learns to classify; " + allowed)
 
-    # ---------------------------------------------------------------- classification
-
-    @torch.no_grad()
-    def predict(self, images: Tensor, *, ema: bool = True, batch_size: int = 256) -> Tensor:
-        """Classify images, in evaluation mode, by the average of the discriminator.
-
-        Args:
-            images: uint8, or float in [-1, 1], (N, C, H, W).
-            ema: use the running average of the discriminator, if there is one.
-            batch_size: images a pass; the result depends on it only with minibatch discrimination.
-
-        Returns:
-            int64 (N,) on CPU, 0 to num_classes - 1.
-        """
-        found = [self._classes_of(part, ema).cpu() for part in images.split(batch_size)]
-        return torch.cat(found) if found else torch.empty(0, dtype=torch.long)
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Log `accuracy`, the share of labelled images whose class the average of the discriminator finds.
-
-        Raises:
-            ValueError: a batch without labels.
-        """
-        named = normalize_batch(batch)
-        if "labels" not in named:
-            raise ValueError("a batch without labels to validate SGAN with; allowed: a label an image, -1 = unlabelled")
-        known = named["labels"] >= 0
-        images, labels = named["images"][known], named["labels"][known]
-        if len(labels):
-            share = (self._classes_of(images) == labels).float().mean()
-            self.log("accuracy", share, on_epoch=True, sync_dist=True, batch_size=len(labels))
-
-    def predict_step(self, batch: Any, batch_idx: int = 0) -> Tensor:
-        """Classes int64 (N,) of a batch, by the average of the discriminator."""
-        return self._classes_of(normalize_batch(batch)["images"])
-
-    def _classes_of(self, images: Tensor, ema: bool = True) -> Tensor:
-        images = normalize_batch(images)["images"].to(self.device, memory_format=self._memory_format)
-        with self._classifier(ema) as network:
-            logits: Tensor = network(images)[:, : self.num_classes]  # (N, K + F) -> (N, K)
-        return logits.argmax(dim=1)
-
-    @contextmanager
-    def _classifier(self, ema: bool) -> Iterator[nn.Module]:
-        """The discriminator to classify with, in evaluation mode."""
-        network = self.discriminator_ema if ema and self.discriminator_ema is not None else self.discriminator
-        modes = {module: module.training for module in network.modules()}
-        network.eval()
-        try:
-            yield network
-        finally:
-            for module, training in modes.items():
-                module.training = training
+    def class_logits(self, network: nn.Module, images: Tensor, **options: Any) -> Tensor:
+        """Class logits (N, num_classes) of images."""
+        logits: Tensor = network(images)[:, : self.num_classes]  # (N, K + F) -> (N, K)
+        return logits

@@ -186,11 +186,16 @@ def test_it_learns_classes() -> None:
     torch.manual_seed(0)
     model = CoGAN(num_classes=10, latent_dim=20, generator_channels=4, discriminator_channels=8, lr=1e-3)
     data = DigitDomains(size=28, batch_size=32, labels=True)
-    fit(model, 60, data)
+    runner = fit(model, 60, data)
     held_out = data.test_dataset.__getitems__(list(range(397)))
     shares = [(model.classes_of(held_out[x], domain=x) == held_out["labels"]).float().mean().item() for x in "ab"]
     assert shares[0] > 0.7  # the other domain takes a full run
     torch.testing.assert_close(model.predict(held_out["b"]), model.classes_of(held_out["b"]))
+    (found,) = runner.validate(model, data, verbose=False)
+    assert [found["accuracy_a"], found["accuracy"]] == pytest.approx(shares)
+    batches = runner.predict(model, data)
+    assert batches is not None
+    torch.testing.assert_close(torch.cat(batches), model.predict(held_out["b"]))  # type: ignore[arg-type]
     assert model.predict(held_out["b"][:0]).shape == (0,)
 
 
