@@ -37,7 +37,7 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("wgan", {}, 3_576_704, 2_765_568),
     ("wgan", {"network": "dcgan_nobn", "discriminator_network": "dcgan_nobn"}, 3_574_784, 2_763_776),
     ("wgan", {"network": "mlp", "discriminator_network": "mlp"}, 6_880_768, 6_817_793),
-    # Gulrajani et al. 2017: CIFAR-10's DCGAN, MNIST, CIFAR-10's ResNet, 64x64 "Good" and DCGAN with layer norm; mimicry's
+    # Gulrajani et al. 2017: CIFAR-10's DCGAN, MNIST, CIFAR-10's ResNet, 64x64 "Good" and DCGAN with layer norm; mimicry's; toys
     ("wgan_gp", {"network": "dcgan"}, 5_179_907, 4_114_689),
     ("wgan_gp", {"network": "dcgan", "generator_channels": 64, "discriminator_channels": 64}, 1_565_955, 1_033_345),
     ("wgan_gp", {"image_shape": (1, 28, 28)}, 1_554_177, 1_030_145),
@@ -46,6 +46,7 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("wgan_gp", {"image_shape": (3, 64, 64), "network": "resnet"}, 8_540_483, 7_491_841),
     ("wgan_gp", {"image_shape": (3, 64, 64)}, 5_364_739, 4_316_545),
     ("wgan_gp", {"generator_channels": 256}, 4_276_739, 1_053_825),
+    ("wgan_gp", {"image_shape": (1, 1, 2), "network": "mlp", "latent_dim": 2}, 527_874, 527_361),
     # Jolicoeur-Martineau 2018: 64x64
     ("rgan", {}, 3_806_080, 2_765_568),
     # Lucic et al. 2017: MNIST, CIFAR-10, CelebA; the critic with batch norm, without, and BEGAN's autoencoder

@@ -11,7 +11,7 @@ All children of an iteration are judged on the same noise and on the iteration's
 code's number at 64x64 and 128x128; at 32x32 it takes 256 others), and with `mu` survivors row i of the critic's fakes is the
 i-th survivor's, in turn. The Theano code trains the first parents a step unjudged; ours start as they are. Its gradient
 penalty (`penalty_weight`, off by default) leaves batch norm in the critic; ours takes it out, as the penalty is per sample.
-The toy's perceptrons are left out.
+The toy's perceptrons (`network: mlp`) start from PyTorch's weights.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ from lightning_gans.losses import (
     non_saturating_discriminator,
     non_saturating_generator,
 )
-from lightning_gans.networks.dcgan_evolved import NETWORKS, EvolvedDiscriminator, EvolvedGenerator
+from lightning_gans.networks.dcgan_evolved import EvolvedDiscriminator, EvolvedGenerator
+from lightning_gans.networks.perceptron import PerceptronCritic, PerceptronGenerator
 from lightning_gans.penalties import gradient_penalty
 
 __all__ = ["EGAN", "MUTATIONS", "critic_gradients", "diversity", "quality"]
+
+NETWORKS = ("theano", "pytorch", "mlp")
 
 # D as a probability, the sigmoid of the critic's output: log(1 - D) / 2, -log(D) / 2, (D - 1)^2.
 MUTATIONS: dict[str, GeneratorLoss] = {
@@ -108,8 +111,8 @@ class EGAN(LatentModule):
         image_shape: tuple[int, int, int] = (3, 32, 32),
         latent_dim: int = 100,
         network: str = "theano",
-        generator_channels: int = 128,
-        discriminator_channels: int = 128,
+        generator_channels: int | None = None,
+        discriminator_channels: int | None = None,
         mu: int = 1,
         gamma: float = 0.004,
         penalty_weight: float = 0.0,
@@ -122,17 +125,18 @@ class EGAN(LatentModule):
         """Build the population and the critic.
 
         Args:
-            image_shape: (C, H, W): squares of a power of two from 16 up.
-            latent_dim: size of the noise: U[-1, 1] for theano, N(0, 1) for pytorch.
-            network: theano (the first release) or pytorch (the second's CIFAR-10 networks).
-            generator_channels: the unit of the generator's widths; 128 at 32x32 and 64x64, 64 at 128x128.
-            discriminator_channels: channels after the first convolution; the same.
+            image_shape: (C, H, W): squares of a power of two from 16 up; mlp any.
+            latent_dim: size of the noise: U[-1, 1] for theano and mlp, N(0, 1) for pytorch.
+            network: theano (the first release), pytorch (the second's CIFAR-10 networks) or mlp (the toy's).
+            generator_channels: the unit of the generator's widths; 128 (default) at 32x32 and 64x64, 64 at 128x128; of mlp the
+                units of a hidden layer, 512.
+            discriminator_channels: channels after the first convolution, or hidden units; the same defaults.
             mu: survivors of an iteration, each of which has three children in the next one.
             gamma: weight of diversity in the fitness. The Theano code's beta, on the log of the squared norm, is half of it:
-                0.004 is its CIFAR-10 setting; 0.002 at 64x64 and 128x128.
+                0.004 is its CIFAR-10 setting; 0.002 at 64x64 and 128x128, 2 in the toy.
             penalty_weight: of a gradient penalty on the critic (2 in the Theano code, 10 in the other), whose first decay rate
                 is then 0, and which then has no batch norm.
-            lr: Adam's learning rate.
+            lr: Adam's learning rate; 1e-4 in the toy.
             discriminator_lr: the critic's; None = lr.
             betas: Adam's decay rates.
             d_steps: turns of the critic an iteration.
@@ -153,15 +157,24 @@ class EGAN(LatentModule):
         self.image_shape, self.latent_dim = (channels, height, width), latent_dim
         self.mu, self.gamma, self.penalty_weight = mu, gamma, penalty_weight
         self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
-        self.latent_distribution = "uniform" if network == "theano" else "normal"
-        generators = [EvolvedGenerator(self.image_shape, latent_dim, generator_channels, network) for _ in range(mu)]
+        self.latent_distribution = "normal" if network == "pytorch" else "uniform"
+        default = 512 if network == "mlp" else 128
+        g_channels, d_channels = generator_channels or default, discriminator_channels or default
+        generators = [self._generator_network(network, g_channels) for _ in range(mu)]
         self.waiting = nn.ModuleList(generators[1:]).requires_grad_(False)
         self._waiting_states: list[list[dict[str, Any]]] = []
         self._mutation, self._whole = "heuristic", Batch()
-        self.set_players(
-            generators[0],
-            EvolvedDiscriminator(self.image_shape, discriminator_channels, network, batch_norm=not penalty_weight),
-        )
+        self.set_players(generators[0], self._critic_network(network, d_channels))
+
+    def _generator_network(self, network: str, channels: int) -> nn.Module:
+        if network == "mlp":
+            return PerceptronGenerator(self.image_shape, self.latent_dim, channels)
+        return EvolvedGenerator(self.image_shape, self.latent_dim, channels, network)
+
+    def _critic_network(self, network: str, channels: int) -> nn.Module:
+        if network == "mlp":
+            return PerceptronCritic(self.image_shape, channels)
+        return EvolvedDiscriminator(self.image_shape, channels, network, batch_norm=not self.penalty_weight)
 
     # ---------------------------------------------------------------- losses
 

@@ -4,7 +4,8 @@ Paper: Generative Adversarial Nets, Goodfellow et al. 2014, arXiv:1406.2661. Cod
 
 Where we differ: the code steps both players at once on one mini-batch; here the discriminator moves first, as the paper's
 algorithm 1 has it. Its networks work on pixels in [0, 1]; ours convert at their ends. The output bias starts from the first
-batch's pixel means, with half a count added, where the code takes the whole set's.
+batch's pixel means, with half a count added, where the code takes the whole set's. `network: mlp` and `optimizer: adam` are the
+plain GAN that later papers set beside theirs in toys.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ from torch import Tensor, nn
 from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.annealed import AnnealedModule
+from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.noise import Draw
 from lightning_gans.layers.initialize import uniform_init
 from lightning_gans.layers.maxout import Maxout
 from lightning_gans.losses import non_saturating_discriminator, non_saturating_generator
+from lightning_gans.networks.perceptron import PerceptronCritic, PerceptronGenerator
 
 __all__ = ["GAN"]
+
+NETWORKS = ("maxout", "mlp")
+OPTIMIZERS = ("sgd", "adam")
 
 
 class Generator(nn.Module):
@@ -76,10 +82,13 @@ class GAN(AnnealedModule):
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_dim: int = 100,
-        generator_channels: int = 1200,
-        discriminator_channels: int = 240,
+        network: str = "maxout",
+        generator_channels: int | None = None,
+        discriminator_channels: int | None = None,
+        optimizer: str = "sgd",
         lr: float = 0.1,
         discriminator_lr: float | None = None,
+        betas: tuple[float, float] = (0.5, 0.999),
         **engine: Any,
     ) -> None:
         """Build both networks.
@@ -87,21 +96,37 @@ class GAN(AnnealedModule):
         Args:
             image_shape: (C, H, W), any.
             latent_dim: size of the noise, uniform with unit variance.
-            generator_channels: units of each hidden layer of the generator (8000 in the TFD and CIFAR-10 experiments).
-            discriminator_channels: maxout units of each hidden layer (1200 for TFD, 1600 for CIFAR-10).
-            lr: learning rate of stochastic gradient descent; divided by 1.000004 after each iteration, floor 1e-6, while
-                momentum grows from 0.5 to 0.7 over 125,000 iterations (250 epochs).
+            network: maxout (the paper's), or mlp (three hidden layers of ReLU in both, no bound on pixels).
+            generator_channels: units of each hidden layer of the generator; default 1200 (8000 in the TFD and CIFAR-10
+                experiments), mlp 512.
+            discriminator_channels: units of each hidden layer; default 240 of maxout (1200 for TFD, 1600 for CIFAR-10), mlp 512.
+            optimizer: sgd (the paper's) or adam.
+            lr: learning rate; that of sgd is divided by 1.000004 after each iteration, floor 1e-6, while its momentum grows
+                from 0.5 to 0.7 over 125,000 iterations (250 epochs).
             discriminator_lr: the discriminator's; None = lr.
+            betas: decay rates of adam.
             **engine: options of the engine.
+
+        Raises:
+            ValueError: an unknown network or optimiser.
         """
         super().__init__(**engine)
+        for name, value, allowed in (("network", network, NETWORKS), ("optimizer", optimizer, OPTIMIZERS)):
+            if value not in allowed:
+                raise ValueError(f"{name} '{value}'; allowed: {', '.join(allowed)}")
         channels, height, width = image_shape
         self.image_shape, self.latent_dim = (channels, height, width), latent_dim
-        self.lr, self.discriminator_lr = lr, discriminator_lr
-        self.set_players(
-            Generator(self.image_shape, latent_dim, generator_channels),
-            Discriminator(self.image_shape, discriminator_channels),
-        )
+        self.optimizer, self.lr, self.discriminator_lr, self.betas = optimizer, lr, discriminator_lr, betas
+        if network == "mlp":
+            self.set_players(
+                PerceptronGenerator(self.image_shape, latent_dim, generator_channels or 512),
+                PerceptronCritic(self.image_shape, discriminator_channels or 512),
+            )
+        else:
+            self.set_players(
+                Generator(self.image_shape, latent_dim, generator_channels or 1200),
+                Discriminator(self.image_shape, discriminator_channels or 240),
+            )
 
     def latents(self, n: int, source: Draw) -> Tensor:
         """Uniform on [-sqrt(3), sqrt(3)]: unit variance."""
@@ -117,7 +142,18 @@ class GAN(AnnealedModule):
         return {"adversarial": non_saturating_generator(self.fake_logits(batch))}
 
     def initialize(self, batch: Batch) -> None:
-        """Start the output bias at the data's pixel means: the logit of (sum + 1/2) / (N + 1)."""
+        """Start maxout's output bias at the data's pixel means: the logit of (sum + 1/2) / (N + 1)."""
+        if not isinstance(self.generator, Generator):
+            return
         pixels = (batch["images"].flatten(1) + 1.0) / 2.0  # (N, C * H * W) in [0, 1]
         means = (pixels.sum(dim=0) + 0.5) / (len(pixels) + 1)
-        self.generator.get_parameter("pixels.bias").copy_(torch.logit(means))
+        self.generator.pixels.bias.copy_(torch.logit(means))
+
+    def configure_optimizers(self) -> Any:
+        """Stochastic gradient descent with momentum for both, or Adam."""
+        return LatentModule.configure_optimizers(self) if self.optimizer == "adam" else super().configure_optimizers()
+
+    def optimizer_settings(self, player: str, group: dict[str, Any]) -> dict[str, Any]:
+        """The engine's schedule; of sgd the decay of the rate and the growth of momentum, too."""
+        settings = LatentModule if self.optimizer == "adam" else AnnealedModule
+        return settings.optimizer_settings(self, player, group)

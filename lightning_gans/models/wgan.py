@@ -9,17 +9,17 @@ as the code does. The code's extra convolutions (`n_extra_layers`, none by defau
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.losses import wasserstein_discriminator, wasserstein_generator
 from lightning_gans.networks.dcgan import TorchDiscriminator, TorchGenerator
+from lightning_gans.networks.perceptron import PerceptronCritic, PerceptronGenerator
 from lightning_gans.penalties import clip_weights_
 
 __all__ = ["WGAN"]
@@ -27,39 +27,6 @@ __all__ = ["WGAN"]
 NETWORKS = ("dcgan", "dcgan_nobn", "mlp")
 OPTIMIZERS = ("rmsprop", "adam")
 WARM_UP_TURNS, WARM_UP_ITERATIONS, WARM_UP_EVERY = 100, 25, 500
-
-
-class MLPGenerator(nn.Module):
-    """Three hidden layers of ReLU, no bound on pixels: (N, latent_dim) -> (N, C, H, W)."""
-
-    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int, units: int) -> None:
-        super().__init__()
-        self.image_shape = image_shape
-        self.layers = _perceptron(latent_dim, units, math.prod(image_shape))
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """(N, latent_dim) -> (N, C, H, W)."""
-        images: Tensor = self.layers(latents).view(-1, *self.image_shape)  # (N, C * H * W) -> (N, C, H, W)
-        return images
-
-
-class MLPCritic(nn.Module):
-    """The generator's mirror image: (N, C, H, W) -> (N,)."""
-
-    def __init__(self, image_shape: tuple[int, int, int], units: int) -> None:
-        super().__init__()
-        self.layers = _perceptron(math.prod(image_shape), units, 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N,), of no fixed scale."""
-        logits: Tensor = self.layers(images.flatten(1)).flatten()  # (N, 1) -> (N,)
-        return logits
-
-
-def _perceptron(inside: int, units: int, outside: int) -> nn.Sequential:
-    hidden = [(inside, units), (units, units), (units, units)]
-    layers = [layer for sizes in hidden for layer in (nn.Linear(*sizes), nn.ReLU(inplace=True))]
-    return nn.Sequential(*layers, nn.Linear(units, outside))
 
 
 class WGAN(LatentModule):
@@ -126,12 +93,12 @@ class WGAN(LatentModule):
 
     def _generator_network(self, network: str, channels: int | None) -> nn.Module:
         if network == "mlp":
-            return MLPGenerator(self.image_shape, self.latent_dim, channels or 512)
+            return PerceptronGenerator(self.image_shape, self.latent_dim, channels or 512)
         return TorchGenerator(self.image_shape, self.latent_dim, channels or 64, batch_norm=network == "dcgan")
 
     def _critic_network(self, network: str, channels: int | None) -> nn.Module:
         if network == "mlp":
-            return MLPCritic(self.image_shape, channels or 512)
+            return PerceptronCritic(self.image_shape, channels or 512)
         return TorchDiscriminator(self.image_shape, channels or 64, batch_norm=network == "dcgan")
 
     def discriminator_loss(self, batch: Batch) -> Terms:

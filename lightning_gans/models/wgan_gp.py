@@ -4,7 +4,8 @@ Paper: Improved Training of Wasserstein GANs, Gulrajani et al. 2017, arXiv:1704.
 
 Where we differ: the square root in the norm has 1e-12 inside, so that a constant critic gives no NaN. The classifier of the
 conditional model (AC-GAN's) sits behind the critic's own output. `conditional` with `network: dcgan` is ours: the code has
-classes only in its 32x32 ResNet. At 128x128 and above the 64x64 networks get one more block for each doubling.
+classes only in its 32x32 ResNet. At 128x128 and above the 64x64 networks get one more block for each doubling. The toys'
+perceptrons (`network: mlp`) start from PyTorch's weights.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from lightning_gans.core.latent import LatentModule
 from lightning_gans.losses import wasserstein_discriminator, wasserstein_generator
 from lightning_gans.networks.dcgan import check_image_shape
 from lightning_gans.networks.dcgan_gp import DCGANCritic, DCGANGenerator
+from lightning_gans.networks.perceptron import PerceptronCritic, PerceptronGenerator
 from lightning_gans.networks.resnet_gp import ResNetCritic, ResNetGenerator
 from lightning_gans.penalties import gradient_penalty
 
 __all__ = ["WGANGP"]
 
-NETWORKS = ("resnet", "dcgan", "mnist")
+NETWORKS = ("resnet", "dcgan", "mnist", "mlp")
 MNIST_SIDE = 28
 LARGE = 64  # pixels: from here on networks start from 64 channels and not from 128
 
@@ -58,22 +60,23 @@ class WGANGP(LatentModule):
         """Build both networks.
 
         Args:
-            image_shape: (C, H, W): squares of a power of two from 16 up; mnist 28x28.
+            image_shape: (C, H, W): squares of a power of two from 16 up; mnist 28x28; mlp any.
             num_classes: classes of the data; used by the conditional model.
             conditional: the class sets the generator's batch norms, and the critic also classifies (AC-GAN).
-            latent_dim: size of the noise, N(0, 1).
-            network: resnet, dcgan (5x5 kernels) or mnist (28x28). Default: resnet below 64 pixels, dcgan from there on.
+            latent_dim: size of the noise, N(0, 1); 2 in the toys.
+            network: resnet, dcgan (5x5 kernels), mnist (28x28) or mlp (the toys'). Default: resnet below 64 pixels, dcgan from
+                there on.
             generator_channels: channels after the last upsampling; default resnet 128 (64 from 64 pixels on), dcgan 128 (64
-                from 64 pixels on), mnist 64.
+                from 64 pixels on), mnist 64; of mlp units of a hidden layer, 512.
             discriminator_channels: channels after the first convolution; the same defaults.
-            penalty_weight: of the gradient penalty.
+            penalty_weight: of the gradient penalty; 0.1 in the toys.
             classifier_weight: of the critic's cross entropy, on real images only.
             generator_classifier_weight: of the generator's cross entropy.
             dequantize: pixels as 2 (x / 256 - 1 / 2) plus noise U[0, 1 / 128], as the code's CIFAR-10 ResNet sees them.
             generator_batch_factor: fakes of the generator's turn for each real image. Default: resnet at 32x32 2, else 1.
             lr: Adam's learning rate; 1e-4 in all experiments but the CIFAR-10 ResNet.
             discriminator_lr: the critic's; None = lr.
-            betas: Adam's decay rates; (0.5, 0.9) in the code's DCGAN experiments.
+            betas: Adam's decay rates; (0.5, 0.9) in the code's DCGAN experiments and toys.
             d_steps: turns of the critic an iteration.
             **engine: options of the engine.
 
@@ -86,12 +89,12 @@ class WGANGP(LatentModule):
             network = "mnist" if height == MNIST_SIDE else "dcgan" if height >= LARGE else "resnet"
         if network not in NETWORKS:
             raise ValueError(f"network '{network}'; allowed: {', '.join(NETWORKS)}")
-        if network != "mnist":
+        if network in ("resnet", "dcgan"):
             check_image_shape(image_shape)
-        elif (height, width) != (MNIST_SIDE, MNIST_SIDE):
+        elif network == "mnist" and (height, width) != (MNIST_SIDE, MNIST_SIDE):
             raise ValueError(f"images of {height}x{width}; network 'mnist' allows only 28x28 (--data.size 28)")
-        if conditional and network == "mnist":
-            raise ValueError("conditional with network 'mnist'; allowed: resnet, dcgan")
+        if conditional and network in ("mnist", "mlp"):
+            raise ValueError(f"conditional with network '{network}'; allowed: resnet, dcgan")
         if conditional and not num_classes:
             raise ValueError(f"num_classes={num_classes} for a conditional model; allowed: 1 or more: labelled data")
         if generator_batch_factor is not None and generator_batch_factor < 1:
@@ -103,9 +106,14 @@ class WGANGP(LatentModule):
         self.generator_batch_factor = generator_batch_factor or (2 if network == "resnet" and height < LARGE else 1)
         self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
         classes = num_classes if conditional else None
-        default = 64 if network == "mnist" or height >= LARGE else 128
+        default = 512 if network == "mlp" else 64 if network == "mnist" or height >= LARGE else 128
         g_channels, d_channels = generator_channels or default, discriminator_channels or default
-        if network == "resnet":
+        if network == "mlp":
+            self.set_players(
+                PerceptronGenerator(self.image_shape, latent_dim, g_channels),
+                PerceptronCritic(self.image_shape, d_channels),
+            )
+        elif network == "resnet":
             self.set_players(
                 ResNetGenerator(self.image_shape, latent_dim, g_channels, classes),
                 ResNetCritic(self.image_shape, d_channels, classes),

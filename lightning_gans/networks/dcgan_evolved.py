@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from lightning_gans.layers.initialize import normal_init
 from lightning_gans.networks.dcgan import check_image_shape
 
-__all__ = ["NETWORKS", "EvolvedDiscriminator", "EvolvedGenerator"]
-
-NETWORKS = ("theano", "pytorch")
+__all__ = ["EvolvedDiscriminator", "EvolvedGenerator"]
 
 
 class EvolvedGenerator(nn.Module):

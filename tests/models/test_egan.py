@@ -36,6 +36,12 @@ class TestPopulation(Contract):
         return EGAN((1, 16, 16), **SMALL, **{"mu": 2, "d_steps": 2, "network": "pytorch", "lr": 2e-3, **options})
 
 
+class TestPerceptrons(Contract):
+    def tiny(self, **options: Any) -> EGAN:
+        units = {"generator_channels": 32, "discriminator_channels": 32}
+        return EGAN((1, 16, 16), network="mlp", gamma=2.0, **{**SMALL, **units, "d_steps": 1, "lr": 1e-3, **options})
+
+
 # At D = 1/2: log(1/2) / 2, -log(1/2) / 2, (1/2 - 1)^2; all pull the critic's output up with the same force, 1/4.
 @pytest.mark.parametrize(
     ("name", "value"), [("minimax", -math.log(2) / 2), ("heuristic", math.log(2) / 2), ("least_squares", 0.25)]
@@ -59,8 +65,9 @@ def test_only_the_heuristic_mutation_still_pulls_when_the_critic_is_sure() -> No
     assert 0 < forces["least_squares"] < 3e-5
 
 
-def test_fitness_is_that_of_a_slow_reference() -> None:
-    model = small(discriminator_channels=6)
+@pytest.mark.parametrize("network", ["theano", "mlp"])
+def test_fitness_is_that_of_a_slow_reference(network: str) -> None:
+    model = small(discriminator_channels=6, network=network)
     real, fake = torch.rand(5, 1, 16, 16) * 2 - 1, torch.rand(5, 1, 16, 16) * 2 - 1
     reference = copy.deepcopy(model.discriminator).double()
     logits, fake_gradients = critic_gradients(model.discriminator, fake, real=False)
@@ -276,6 +283,19 @@ def test_any_power_of_two(side: int, network: str) -> None:
     assert leaky == (side == 128 and network == "theano")
 
 
+def test_the_toys_perceptrons_have_any_shape_and_no_bound() -> None:
+    model = EGAN((1, 1, 2), network="mlp", latent_dim=2, mu=2)
+    assert model.latent_distribution == "uniform"
+    for network in (model.generator, *model.waiting, model.discriminator):
+        kinds = [type(layer) for layer in network.layers]
+        assert kinds == [nn.Linear, nn.ReLU] * 3 + [nn.Linear]
+        assert [layer.out_features for layer in network.layers[:-1:2]] == [512] * 3
+    images = model(1000 * torch.randn(4, 2))
+    assert images.shape == (4, 1, 1, 2)
+    assert images.abs().max() > 1
+    assert model.discriminate(images).shape == (4,)
+
+
 def test_defaults_are_the_codes() -> None:
     model = EGAN()
     assert (model.image_shape, model.latent_dim, model.latent_distribution) == ((3, 32, 32), 100, "uniform")
@@ -294,7 +314,7 @@ def test_errors() -> None:
         EGAN(gamma=math.nan)
     with pytest.raises(ValueError, match=r"^penalty_weight=-1\.0; allowed: 0 or more$"):
         EGAN(penalty_weight=-1.0)
-    with pytest.raises(ValueError, match=r"^network 'lasagne'; allowed: theano, pytorch$"):
+    with pytest.raises(ValueError, match=r"^network 'lasagne'; allowed: theano, pytorch, mlp$"):
         EGAN(network="lasagne")
     with pytest.raises(ValueError, match=r"^images of 28x28; allowed: square"):
         EGAN((1, 28, 28))

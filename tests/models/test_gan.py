@@ -18,6 +18,12 @@ class TestGAN(Contract):
         return GAN(image_shape=(1, 8, 8), latent_dim=6, generator_channels=12, discriminator_channels=4, **options)
 
 
+class TestPerceptrons(Contract):
+    def tiny(self, **options: Any) -> GAN:
+        sizes = {"latent_dim": 6, "generator_channels": 12, "discriminator_channels": 12}
+        return GAN((1, 8, 8), network="mlp", optimizer="adam", **{**sizes, "lr": 1e-3, **options})
+
+
 def test_initial_weights() -> None:
     model = GAN()
     for network, bound in ((model.generator, 0.05), (model.discriminator, 0.005)):
@@ -65,6 +71,32 @@ def test_rate_decays_and_momentum_grows() -> None:
     assert group["momentum"] == pytest.approx(0.5 + 0.2 * 2 / 125_000)
     model.iterations = 10**9
     assert model.optimizer_settings("generator", {"initial_lr": 0.1}) == pytest.approx({"lr": 1e-6, "momentum": 0.7})
+
+
+def test_adam_has_its_own_betas_and_the_engines_schedule() -> None:
+    model = GAN((1, 8, 8), network="mlp", optimizer="adam", lr=0.02, betas=(0.5, 0.9), lr_schedule="linear")
+    runner = fit(model, 4)
+    assert [type(optimizer) for optimizer in runner.optimizers] == [torch.optim.Adam] * 2
+    for optimizer in runner.optimizers:
+        group = optimizer.param_groups[0]
+        assert group["betas"] == (0.5, 0.9)
+        assert group["lr"] == pytest.approx(0.02 / 4)  # of the last of four iterations
+        assert "momentum" not in group
+
+
+def test_the_toys_perceptrons_have_any_shape_and_no_bound() -> None:
+    model = GAN((1, 1, 2), network="mlp", latent_dim=2)
+    images = model(1000 * torch.randn(4, 2))
+    assert images.shape == (4, 1, 1, 2)
+    assert images.abs().max() > 1
+    assert not any(isinstance(m, (Maxout, torch.nn.Dropout)) for m in model.modules())
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match=r"^network 'cnn'; allowed: maxout, mlp$"):
+        GAN(network="cnn")
+    with pytest.raises(ValueError, match=r"^optimizer 'rmsprop'; allowed: sgd, adam$"):
+        GAN(optimizer="rmsprop")
 
 
 def test_critic_halves_its_loss() -> None:

@@ -51,6 +51,14 @@ class TestMNIST(Contract):
         return WGANGP((1, 28, 28), **{**SMALL, "d_steps": 2, **options})
 
 
+class TestPerceptrons(Contract):
+    constant = frozenset({"discriminator.layers.6.bias"})  # as above
+
+    def tiny(self, **options: Any) -> WGANGP:
+        units = {"generator_channels": 32, "discriminator_channels": 32}  # of four all may be on or off for all images
+        return WGANGP((1, 16, 16), network="mlp", **{**SMALL, **units, "d_steps": 2, **options})
+
+
 @pytest.mark.parametrize("network", ["resnet", "dcgan"])
 @pytest.mark.parametrize(("channels", "side"), [(1, 16), (3, 32), (4, 64), (3, 128)])
 def test_sizes(network: str, channels: int, side: int) -> None:
@@ -59,6 +67,19 @@ def test_sizes(network: str, channels: int, side: int) -> None:
     assert images.shape == (2, channels, side, side)
     assert images.abs().max() <= 1.0
     assert model.discriminate(images).shape == (2, 4)
+
+
+def test_the_toys_perceptrons_have_any_shape_and_no_bound() -> None:
+    model = WGANGP((1, 1, 2), network="mlp", latent_dim=2)
+    for player in (model.generator, model.discriminator):
+        kinds = [type(layer) for layer in player.layers]
+        assert kinds == [nn.Linear, nn.ReLU] * 3 + [nn.Linear]
+        assert [layer.out_features for layer in player.layers[:-1:2]] == [512] * 3
+    images = model(1000 * torch.randn(4, 2))
+    assert images.shape == (4, 1, 1, 2)
+    assert images.abs().max() > 1
+    assert model.discriminate(images).shape == (4,)
+    assert model.generator_batch_factor == 1
 
 
 def test_network_by_size() -> None:
@@ -161,12 +182,14 @@ def test_conditional_norm_scales_by_class() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"^network 'mlp'; allowed: resnet, dcgan, mnist$"):
-        WGANGP(network="mlp")
+    with pytest.raises(ValueError, match=r"^network 'cnn'; allowed: resnet, dcgan, mnist, mlp$"):
+        WGANGP(network="cnn")
     with pytest.raises(ValueError, match=r"^num_classes=None for a conditional model; allowed: 1 or more"):
         WGANGP(conditional=True)
     with pytest.raises(ValueError, match=r"^conditional with network 'mnist'; allowed: resnet, dcgan$"):
         WGANGP((1, 28, 28), num_classes=10, conditional=True)
+    with pytest.raises(ValueError, match=r"^conditional with network 'mlp'; allowed: resnet, dcgan$"):
+        WGANGP((1, 1, 2), network="mlp", num_classes=8, conditional=True)
     with pytest.raises(ValueError, match=r"^images of 32x32; network 'mnist' allows only 28x28"):
         WGANGP((1, 32, 32), network="mnist")
     with pytest.raises(ValueError, match=r"^images of 48x48; allowed: square, a power of two from 16 up"):

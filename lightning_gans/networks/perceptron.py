@@ -1,0 +1,46 @@
+"""Perceptrons of three hidden layers of ReLU, for images of any shape: the toys' networks, and WGAN's without convolutions.
+
+WGAN's code (martinarjovsky/WassersteinGAN, models/mlp.py) and the toys of WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028) and
+E-GAN (Wang et al. 2018, arXiv:1803.00657) have this architecture, with 512 units a layer. Weights start as PyTorch starts them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+__all__ = ["PerceptronCritic", "PerceptronGenerator"]
+
+
+class PerceptronGenerator(nn.Module):
+    """No norm, no bound on pixels: (N, latent_dim) -> (N, C, H, W)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int, units: int = 512) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.layers = _perceptron(latent_dim, units, math.prod(image_shape))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(N, latent_dim) -> (N, C, H, W)."""
+        images: Tensor = self.layers(latents).view(-1, *self.image_shape)  # (N, C * H * W) -> (N, C, H, W)
+        return images
+
+
+class PerceptronCritic(nn.Module):
+    """The generator's mirror image: (N, C, H, W) -> logits (N,)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], units: int = 512) -> None:
+        super().__init__()
+        self.layers = _perceptron(math.prod(image_shape), units, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N,), of no fixed scale."""
+        logits: Tensor = self.layers(images.flatten(1)).flatten()  # (N, 1) -> (N,)
+        return logits
+
+
+def _perceptron(inside: int, units: int, outside: int) -> nn.Sequential:
+    hidden = [(inside, units), (units, units), (units, units)]
+    layers = [layer for sizes in hidden for layer in (nn.Linear(*sizes), nn.ReLU(inplace=True))]
+    return nn.Sequential(*layers, nn.Linear(units, outside))
