@@ -10,7 +10,7 @@ from lightning_gans.cli.parsing import CommandParser, factor, positive, seed_num
 
 __all__ = ["evaluate"]
 
-METRICS = "fid kid is pr dc prd ifid acc ppl swd nn parzen"
+METRICS = "fid kid is pr dc prd ifid acc ppl swd nn parzen modes"
 
 
 def evaluate(arguments: list[str]) -> int:
@@ -26,8 +26,8 @@ def evaluate(arguments: list[str]) -> int:
     parser.add_argument(
         "--data.KEY", metavar="V", dest="data_key", help="an option of the data set, such as --data.root"
     )
-    parser.add_argument("--metrics", default="fid", help="names by comma (default fid)")
-    parser.add_argument("--n", type=positive, default=10_000, help="samples to draw (default 10000)")
+    parser.add_argument("--metrics", help="names by comma (default fid; of a mixture of Gaussians modes)")
+    parser.add_argument("--n", type=positive, help="samples to draw (default 10000; for modes alone 2500)")
     parser.add_argument("--split", choices=("train", "test"), default="train", help="of the data (default train)")
     parser.add_argument(
         "--features",

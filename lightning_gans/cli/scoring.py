@@ -30,9 +30,13 @@ from lightning_gans.metrics.images import (
     TensorImages,
     labels_like,
 )
-from lightning_gans.metrics.scores import Score, check_metrics, evaluate
+from lightning_gans.metrics.modes import Mixture
+from lightning_gans.metrics.scores import METRICS, Score, check_metrics, evaluate
 
 __all__ = ["score"]
+
+DEFAULT, MIXTURES = "fid", "modes"  # metrics where none is named
+SAMPLES, MIXTURE_SAMPLES = 10_000, 2500  # the latter is the papers' rule: more samples find more modes
 
 
 def score(options: argparse.Namespace, data: str | None, data_options: dict[str, str]) -> int:
@@ -48,7 +52,7 @@ def score(options: argparse.Namespace, data: str | None, data_options: dict[str,
         ValueError, OSError: a checkpoint, a folder or images that cannot be used.
     """
     try:
-        names = check_metrics(options.metrics)
+        names = check_metrics(DEFAULT if options.metrics is None else options.metrics)
     except ValueError as error:
         raise UsageError(f"--metrics: {error}") from error
     target = Path(options.target)
@@ -69,22 +73,27 @@ def score(options: argparse.Namespace, data: str | None, data_options: dict[str,
         reference = training = _stored(Path(data), options.split)
     else:
         name, reference, training, held_out = _data_set(data, data_options, shape, options.split)
+    if options.metrics is None and reference.mixture is not None:
+        names = [MIXTURES]
     if module is not None:
+        n = options.n or (MIXTURE_SAMPLES if names == [MIXTURES] else SAMPLES)
         drawn = GeneratedImages(
             module,
-            options.n,
+            n,
             seed=options.seed,
             ema=not options.raw,
             bn=options.bn,
             truncation=options.truncation,
-            labels=labels_like(reference, module, options.n),
+            labels=labels_like(reference, module, n),
         )
-    extractor = cast(FeatureExtractor, choose_features(options.features, name, training, _trained))
+    extractor: FeatureExtractor | None = None
+    if any(METRICS[metric].statistics for metric in names):
+        extractor = cast(FeatureExtractor, choose_features(options.features, name, training, _trained)).to(device)
     scores = evaluate(
         drawn,
         reference,
         names,
-        extractor.to(device),
+        extractor,
         held_out=held_out,
         seed=options.seed,
         batch_size=options.batch_size,
@@ -139,15 +148,23 @@ def _data_set(
     """The data's name, the split to compare with, the training split and, if that is the reference, what is held out."""
     opened = open_data(data, options, image_shape=shape)
     name = None if opened.source is None else opened.source["name"]
+    mixture = _mixture(opened)
     train, test = (
         DatasetImages(dataset, opened.image_shape, f"{name or data} {part}")
         for part, dataset in (("train", opened.train_dataset), ("test", opened.test_dataset))
     )
+    train.mixture = test.mixture = mixture
     if not same_images(opened.train_dataset, opened.test_dataset):
         return name, (train if split == "train" else test), train, (test if split == "train" else None)
     if split == "test":
         raise UsageError(f"--split test: data '{data}' has no images apart to test with; allowed: train")
     return name, train, train, None
+
+
+def _mixture(data: Any) -> Mixture | None:
+    """What the points of `gaussians` were drawn from, in the units of its images."""
+    means = getattr(data, "means", None)
+    return None if means is None else Mixture(means / data.scale, data.std / data.scale)
 
 
 def _trained(images: ImageSet) -> FeatureExtractor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from lightning_gans.batch import Batch, to_uint8
 from lightning_gans.core.noise import draw
 from lightning_gans.core.sampling import SamplingModule
+from lightning_gans.metrics.modes import Mixture
 
 __all__ = ["DatasetImages", "GeneratedImages", "ImageSet", "JoinedImages", "TensorImages", "labels_like"]
 
@@ -44,12 +45,14 @@ class ImageSet:
         count: how many.
         image_shape: (C, H, W).
         labels: int64 (count,), -1 = unlabelled; or None.
+        mixture: what points were drawn from that pass for images of two pixels, in their units; or None.
     """
 
     name: str
     count: int
     image_shape: tuple[int, int, int]
     labels: Tensor | None = None
+    mixture: Mixture | None = None
     _digest: str | None = None
 
     def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
@@ -192,7 +195,12 @@ class GeneratedImages(ImageSet):
         Raises:
             ValueError: a sample is not finite.
         """
-        drawn = self.module.generate_batches(
+        for images in self.unrounded(indices, batch_size):
+            yield to_uint8(_finite(images))
+
+    def unrounded(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
+        """As `batches`, but float32 in [-1, 1], and NaN where the model draws it."""
+        return self.module.generate_batches(
             self.count,
             seed=self.seed,
             labels=self.labels,
@@ -202,8 +210,6 @@ class GeneratedImages(ImageSet):
             bn=self.bn,
             indices=indices,
         )
-        for images in drawn:
-            yield to_uint8(_finite(images))
 
     def path(self) -> tuple[Callable[[Tensor], Tensor], Callable[[int, torch.Generator], Tensor]]:
         """What `perceptual_path_length` asks for: a function that renders latents, whose two halves are pairs of one class

@@ -16,6 +16,7 @@ from lightning_gans.metrics.frechet import frechet_distance, frechet_from_featur
 from lightning_gans.metrics.images import GeneratedImages, ImageSet
 from lightning_gans.metrics.inception_score import inception_score
 from lightning_gans.metrics.kernel import kernel_distance
+from lightning_gans.metrics.modes import Mixture, mixture_modes
 from lightning_gans.metrics.neighbors import density_coverage, memorization, precision_recall
 from lightning_gans.metrics.parzen import parzen_log_likelihood
 from lightning_gans.metrics.perceptual_distance import LPIPS
@@ -53,7 +54,7 @@ class Comparison:
     fake_images: ImageSet
     held_out: ImageSet | None
     held_out_features: Tensor | None
-    extractor: FeatureExtractor
+    extractor: FeatureExtractor | None
     seed: int
 
     def statistics(self) -> tuple[Statistics, Statistics]:
@@ -61,6 +62,12 @@ class Comparison:
         if self.real is None or self.fake is None:
             raise ValueError("a metric that needs statistics and does not say so")
         return self.real, self.fake
+
+    def judge(self) -> FeatureExtractor:
+        """What the features are made by."""
+        if self.extractor is None:
+            raise ValueError("a metric that needs features and does not say so")
+        return self.extractor
 
     def pair(self, n: int = PAIRWISE) -> tuple[Tensor, Tensor, str]:
         """Features of both sides, at most n of each by a seeded choice; and words for the protocol."""
@@ -134,9 +141,7 @@ def _prd(c: Comparison) -> Iterator[Result]:
 def _logits(c: Comparison, metric: str) -> Tensor:
     logits = c.statistics()[1].logits
     if logits is None:
-        raise ValueError(
-            f"{metric}: {c.extractor.describe()} tells no classes apart; allowed: features of a classifier"
-        )
+        raise ValueError(f"{metric}: {c.judge().describe()} tells no classes apart; allowed: features of a classifier")
     return logits
 
 
@@ -156,7 +161,8 @@ def _ifid(c: Comparison) -> Iterator[Result]:
     arguments = (_features(real)[known], real_labels[known], _features(fake), fake_labels)
     found = intra_class_frechet(*arguments, frechet_from_features)
     least = min(int((labels == k).sum()) for labels in (real_labels[known], fake_labels) for k in found.per_class)
-    few = f", only {least} images in one of them for {c.extractor.dim} features" if least <= c.extractor.dim else ""
+    dim = c.judge().dim
+    few = f", only {least} images in one of them for {dim} features" if least <= dim else ""
     yield Result("ifid", found.mean, None, f"mean over {len(found.per_class)} classes{few}")
     recall = intra_class_recall(*arguments, k=PR_K)
     yield Result("irecall", recall.mean, None, f"k={PR_K}, mean over {len(recall.per_class)} classes")
@@ -164,8 +170,8 @@ def _ifid(c: Comparison) -> Iterator[Result]:
 
 def _acc(c: Comparison) -> Iterator[Result]:
     asked = _labels(c.statistics()[1].labels, "acc", "generated images")
-    if not c.extractor.knows_classes:
-        raise ValueError(f"acc: {c.extractor.describe()} has other classes; allowed: domain features, or your own")
+    if not c.judge().knows_classes:
+        raise ValueError(f"acc: {c.judge().describe()} has other classes; allowed: domain features, or your own")
     value = class_accuracy(_logits(c, "acc"), asked)
     yield Result(
         "acc",
@@ -219,6 +225,29 @@ def _parzen(c: Comparison) -> Iterator[Result]:
     yield Result("parzen", found.log_likelihood, found.standard_error, f"{note}, error: of their mean")
 
 
+def _modes(c: Comparison) -> Iterator[Result]:
+    mixture, generated = _mixture(c.real_images), _drawn(c.fake_images)
+    points = torch.cat([images.flatten(1) for images in generated.unrounded(range(generated.count), PAIRWISE)])
+    found = mixture_modes(points, *mixture)
+    note = f"within 3 standard deviations of a mean, {generated.count} samples"
+    yield Result("modes", found.modes, None, f"of {len(mixture.means)} with a sample {note}")
+    share = found.high_quality
+    yield Result("high_quality", share, (share * (1 - share) / generated.count) ** 0.5, f"share {note}, binomial error")
+    yield Result("reverse_kl", found.reverse_kl, None, f"nats, from uniform over modes, of samples {note}")
+
+
+def _mixture(reference: ImageSet) -> Mixture:
+    if reference.mixture is None:
+        raise ValueError(f"modes: {reference.name} is no mixture of Gaussians; allowed: data with known means")
+    return reference.mixture
+
+
+def _drawn(images: ImageSet) -> GeneratedImages:
+    if not isinstance(images, GeneratedImages):
+        raise ValueError("modes: stored images are rounded to 8 bits; allowed: a checkpoint")
+    return images
+
+
 def _batches(images: ImageSet, n: int, seed: int) -> Iterator[Tensor]:
     """n images by a seeded choice, uint8 (N, C, H, W) at a time."""
     return images.batches(_some(torch.arange(images.count), n, seed).tolist(), 64)
@@ -257,6 +286,7 @@ METRICS: dict[str, Metric] = {
     "swd": Metric(_swd, statistics=False, featured=False, training=False),
     "nn": Metric(_nn, training=False),
     "parzen": Metric(_parzen, statistics=False, featured=False, training=False),
+    "modes": Metric(_modes, statistics=False, featured=False, training=False),
 }
 
 
@@ -264,8 +294,11 @@ def check_possible(metric: str, generated: ImageSet, reference: ImageSet, held_o
     """Refuse a metric for what the images lack, before any of them is made.
 
     Raises:
-        ValueError: no classes, no held-out split, or no latents, where the metric needs them.
+        ValueError: no classes, no held-out split, no latents or no mixture, where the metric needs them.
     """
+    if metric == "modes":
+        _mixture(reference)
+        _drawn(generated)
     if metric in ("ifid", "acc"):
         _labels(generated.labels, metric, "generated images")
     if metric == "ifid":

@@ -52,7 +52,7 @@ def evaluate(
     generated: ImageSet,
     reference: ImageSet,
     metrics: Sequence[str],
-    extractor: FeatureExtractor,
+    extractor: FeatureExtractor | None,
     *,
     held_out: ImageSet | None = None,
     real: Statistics | None = None,
@@ -69,7 +69,7 @@ def evaluate(
         generated: images to score.
         reference: real images.
         metrics: names among `METRICS`.
-        extractor: on the device to compute on.
+        extractor: on the device to compute on; None where no metric needs features.
         held_out: real images that were not trained on, for nn and parzen.
         real: the reference's statistics, if they are at hand; with features, if a metric needs them.
         seed: of subsets, clusterings and directions.
@@ -93,6 +93,7 @@ def evaluate(
         check_possible(name, generated, reference, held_out)
     comparison = Comparison(real, None, reference, generated, held_out, None, extractor, seed)
     if any(metric.statistics for metric in chosen.values()):
+        extractor = comparison.judge()
         if generated.count < 2 or reference.count < 2:
             raise ValueError(f"{generated.count} images beside {reference.count}; allowed: at least 2 each")
         keep = any(metric.statistics and metric.features for metric in chosen.values())
@@ -120,17 +121,17 @@ class _Options(TypedDict):
 
 
 def _named(comparison: Comparison, chosen: dict[str, Metric]) -> Iterator[tuple[str, Score]]:
-    extractor = comparison.extractor
-    shape = comparison.fake_images.image_shape
-    seen = f"{extractor.describe()}, resize: {extractor.resize(shape)}"
+    extractor, suffix, features = comparison.extractor, "", ""
+    if extractor is not None:
+        suffix = f"_{extractor.name}" if extractor.name else ""
+        resized = extractor.resize(comparison.fake_images.image_shape)
+        features = f"features {extractor.describe()}, resize: {resized}"
     sides = f"reference {comparison.real_images.describe()}; {comparison.fake_images.describe()}"
-    device = extractor.device.type
+    device = "cpu" if extractor is None else extractor.device.type
     # PyTorch's default on a GPU: convolutions round their inputs to 10 bits.
     tf32 = ", TF32 convolutions" if device == "cuda" and torch.backends.cudnn.allow_tf32 else ""
     for metric in chosen.values():
-        suffix = f"_{extractor.name}" if metric.featured and extractor.name else ""
-        features = f"features {seen}" if metric.featured else "pixels"
         for result in metric.compute(comparison):
             note = f"; {result.note}" if result.note else ""
-            protocol = f"{features}; {sides}; float32 on {device}{tf32}{note}"
-            yield f"{result.name}{suffix}", Score(result.value, result.error, protocol)
+            protocol = f"{features if metric.featured else 'pixels'}; {sides}; float32 on {device}{tf32}{note}"
+            yield f"{result.name}{suffix if metric.featured else ''}", Score(result.value, result.error, protocol)

@@ -10,7 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
+from datamodules import Gaussians
+from lightning_gans import load
 from lightning_gans.metrics.features import inception
+from lightning_gans.metrics.modes import mixture_modes
 from tests.cli.conftest import Call, files
 
 RANDOM = ("--features", "tests.metrics.extractors:random_features")
@@ -137,7 +140,7 @@ def test_wrong_words_are_usage_errors(call: Call, checkpoint: Path, tmp_path: Pa
     held = torch.load(checkpoint, weights_only=True)
     held.pop("data")
     torch.save(held, moved)
-    known = "fid, kid, is, pr, dc, prd, ifid, acc, ppl, swd, nn, parzen"
+    known = "fid, kid, is, pr, dc, prd, ifid, acc, ppl, swd, nn, parzen, modes"
     for arguments, message in (
         ((checkpoint, "--metrics", "fid,fdi"), f"--metrics: metric 'fdi'; allowed: {known}, by comma"),
         ((checkpoint, "--n", "0"), "argument --n: 0; allowed: a whole number from 1 up"),
@@ -229,6 +232,30 @@ def test_images_sorted_by_class_score_as_they_would_shuffled(call: Call, tmp_pat
     ]
     for name in ("is_random", "fid_random"):
         assert scores[0][name]["error"] < 2.5 * scores[1][name]["error"]
+
+
+def test_modes_of_a_mixture_are_counted_by_the_papers_rule(call: Call) -> None:
+    model = ("--model", "wgan_gp", "--model.network", "mlp", "--model.latent_dim", "2", "--trainer.max_steps", "3")
+    answer = call("train", *model, "--data", "gaussians", "--data.mixture", "grid25", "--data.train_points", "640")
+    assert answer.code == 0, answer.err
+    path = Path("runs/wgan_gp-gaussians/1/checkpoints/last.ckpt")
+    scores = json.loads(call("evaluate", path, "--json").out)
+    data = Gaussians(mixture="grid25")
+    assert data.means is not None
+    found = mixture_modes(data.points(load(path).generate(2500, seed=0)), data.means, data.std)
+    assert found.modes > 0
+    assert {name: score["value"] for name, score in scores.items()} == {
+        "modes": found.modes,
+        "high_quality": found.high_quality,
+        "reverse_kl": pytest.approx(found.reverse_kl),
+    }
+    answer = call("evaluate", path, "--n", "500", "--raw", "--metrics", "modes", "--split", "test")
+    assert "reference gaussians test (10000 images of 1x1x2); 500 generated at iteration 3" in answer.out
+
+
+def test_modes_are_refused_where_none_are_known(call: Call, checkpoint: Path) -> None:
+    answer = call("evaluate", checkpoint, "--metrics", "modes")
+    assert answer.last == "error: modes: digits train is no mixture of Gaussians; allowed: data with known means"
 
 
 def test_wrong_numbers(call: Call, checkpoint: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from lightning_gans.metrics.frechet import frechet_from_features
 from lightning_gans.metrics.images import DatasetImages, GeneratedImages, ImageSet, TensorImages, labels_like
 from lightning_gans.metrics.inception_score import inception_score
 from lightning_gans.metrics.kernel import kernel_distance
+from lightning_gans.metrics.modes import Mixture
 from lightning_gans.metrics.neighbors import density_coverage, precision_recall
 from lightning_gans.metrics.scores import METRICS, check_metrics, evaluate, lower_is_better
 from tests.metrics.extractors import random_features
@@ -120,6 +122,7 @@ def test_errors_say_what_is_missing(splits: tuple[ImageSet, ImageSet]) -> None:
         ),
         (images, "ppl", r"^ppl: images have no latents; allowed: a checkpoint$"),
         (images, "nn", r"^nn: the reference has no held-out split; allowed: data with one$"),
+        (images, "modes", r"^modes: digits train is no mixture of Gaussians; allowed: data with known means$"),
         (images, "parzen", r"^parzen: the reference has no held-out split; allowed: data with one$"),
     ]
     for given, metric, message in cases:
@@ -130,6 +133,35 @@ def test_errors_say_what_is_missing(splits: tuple[ImageSet, ImageSet]) -> None:
         ValueError, match=r"^class 9 has no generated samples; allowed: samples of every class on both sides$"
     ):
         evaluate(some, train, ["ifid"], extractor)
+
+
+class FourPoints(DCGAN):
+    """Draws (1/2, 1/2) of two pixels, and every fourth time a point four deviations away, every fourth NaN."""
+
+    def synthesize(self, network: torch.nn.Module, latents: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        points = torch.full((len(latents), 1, 1, 2), 0.5)
+        points[::4] = torch.tensor([0.5, 0.5 + 4 * 0.01])
+        points[1::4] = torch.nan
+        return points
+
+
+def test_modes_are_counted_in_unrounded_points() -> None:
+    model = FourPoints(generator_channels=4, discriminator_channels=4)
+    model.image_shape = (1, 1, 2)
+    reference = TensorImages(torch.zeros(10, 1, 1, 2), name="points")
+    reference.mixture = Mixture(torch.tensor([[0.5, 0.5], [-0.5, 0.5]]), 0.01)
+    scores = evaluate(GeneratedImages(model, 40), reference, ["modes"], None)
+    assert {name: score.value for name, score in scores.items()} == {
+        "modes": 1,
+        "high_quality": 0.5,
+        "reverse_kl": pytest.approx(math.log(2)),
+    }
+    assert scores["high_quality"].error == pytest.approx((0.25 / 40) ** 0.5)
+    assert scores["modes"].protocol.startswith(
+        "pixels; reference points (10 images of 1x1x2); 40 generated at iteration"
+    )
+    with pytest.raises(ValueError, match=r"^modes: stored images are rounded to 8 bits; allowed: a checkpoint$"):
+        evaluate(reference, reference, ["modes"], None)
 
 
 def test_too_few_images_for_the_features_are_warned_of(splits: tuple[ImageSet, ImageSet]) -> None:
@@ -144,8 +176,8 @@ def test_too_few_images_for_the_features_are_warned_of(splits: tuple[ImageSet, I
 def test_names_of_metrics() -> None:
     assert check_metrics("fid, kid,fid") == ["fid", "kid"]
     assert evaluating.METRICS.split() == list(METRICS)  # listed there without importing torch
-    assert set(METRICS) == {"fid", "kid", "is", "pr", "dc", "prd", "ifid", "acc", "ppl", "swd", "nn", "parzen"}
-    with pytest.raises(ValueError, match=r"^metric 'fdi'; allowed: fid, kid, is, .*, parzen, by comma$"):
+    assert set(METRICS) == {"fid", "kid", "is", "pr", "dc", "prd", "ifid", "acc", "ppl", "swd", "nn", "parzen", "modes"}
+    with pytest.raises(ValueError, match=r"^metric 'fdi'; allowed: fid, kid, is, .*, parzen, modes, by comma$"):
         check_metrics("fid,fdi")
     with pytest.raises(ValueError, match=r"^metric 'parzen'; allowed: fid, kid, is, pr, dc, prd, ifid, acc, by comma$"):
         check_metrics("parzen", training=True)
