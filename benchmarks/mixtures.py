@@ -219,7 +219,8 @@ def main() -> None:
     results.sort(key=lambda r: (options.data.index(r["data"]), options.models.index(r["model"]), r["seed"]))
     header = (
         f"Three hidden layers of {options.units} ReLU units in both players, noise of 2 numbers, batch {options.batch}, "
-        f"Adam {options.lr:g} {BETAS}, average of the generator {EMA}, {SAMPLES} samples, seeds {', '.join(map(str, options.seeds))}; torch {torch.__version__}."
+        f"Adam {options.lr:g} {BETAS}, average of the generator {EMA}, {SAMPLES} samples, "
+        f"seeds {', '.join(map(str, options.seeds))}; torch {torch.__version__}."
     )
     parts = [header]
     for moment, words in MOMENTS.items():
