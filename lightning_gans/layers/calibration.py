@@ -15,15 +15,17 @@ class Calibrated(nn.Module):
 
 
 @torch.no_grad()
-def calibrate(network: nn.Module, inputs: Tensor) -> None:
+def calibrate(network: nn.Module, *inputs: Tensor) -> None:
     """Pass inputs through a network once, in its present mode; each calibrated layer sees what those before it, already set,
-    make of them. Computed in 32-bit."""
+    make of them. Computed in 32-bit. A network without such layers is left alone."""
     layers = [layer for layer in network.modules() if isinstance(layer, Calibrated)]
+    if not layers:
+        return
     for layer in layers:
         layer.calibrating = True
     try:
-        with torch.autocast(inputs.device.type, enabled=False):
-            network(inputs)
+        with torch.autocast(inputs[0].device.type, enabled=False):
+            network(*inputs)
     finally:
         for layer in layers:
             layer.calibrating = False

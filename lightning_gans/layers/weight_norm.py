@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_gans.layers.calibration import Calibrated
+from lightning_gans.layers.replace import replace_layers
 
-__all__ = ["WeightNorm"]
+__all__ = ["WeightNorm", "use_weight_norm"]
 
 
 class WeightNorm(Calibrated):
@@ -73,3 +74,20 @@ class WeightNorm(Calibrated):
             sizes = (layer.stride, layer.padding, layer.output_padding)
             return F.conv_transpose2d(features, weight, bias, *sizes)  # type: ignore[arg-type]
         return F.conv2d(features, weight, bias, layer.stride, layer.padding)
+
+
+def use_weight_norm(network: nn.Module) -> None:
+    """Give every convolution and linear layer of a network weight norm with a trained gain, and take its batch norms away.
+
+    Raises:
+        ValueError: a layer with a bias of its own.
+    """
+    replace_layers(network, _normed)
+
+
+def _normed(layer: nn.Module) -> nn.Module | None:
+    if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+        return nn.Identity()
+    if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+        return WeightNorm(layer, train_gain=True)
+    return None

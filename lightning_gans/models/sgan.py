@@ -21,7 +21,8 @@ from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.classifying import ClassifyingModule
 from lightning_gans.core.noise import Draw
-from lightning_gans.layers.calibration import calibrate
+from lightning_gans.core.techniques import TechniquesModule
+from lightning_gans.layers.virtual_batch_norm import WithReference
 from lightning_gans.losses import (
     FEATURE_DISTANCES,
     feature_matching,
@@ -31,7 +32,6 @@ from lightning_gans.losses import (
     unlabelled_rows,
 )
 from lightning_gans.networks import improved
-from lightning_gans.penalties import HistoricalAverage
 
 __all__ = ["SGAN"]
 
@@ -42,7 +42,7 @@ REFERENCES = 64  # images of virtual batch norm's reference batch
 KERNELS = 100  # numbers that minibatch discrimination joins
 
 
-class SGAN(ClassifyingModule):
+class SGAN(TechniquesModule, ClassifyingModule):
     """Semi-supervised GAN (arXiv:1606.03498)."""
 
     redraws_fakes = True
@@ -114,35 +114,36 @@ class SGAN(ClassifyingModule):
             if value not in allowed:
                 raise ValueError(f"{name} '{value}'; allowed: {', '.join(allowed)}")
         if num_classes is None or num_classes < 2:
-            raise ValueError(f"num_classes={num_classes}; allowed: 2 or more, from labelled data")
+            given = "data without labels" if num_classes is None else f"num_classes={num_classes}"
+            raise ValueError(
+                f"{given} for SGAN, which learns to classify; allowed: images labelled with 2 or more classes"
+            )
         if g_steps < 1:
             raise ValueError(f"g_steps={g_steps}; allowed: 1 or more")
         if not 0.0 < real_target <= 1.0:
             raise ValueError(f"real_target={real_target}; allowed: above 0, up to 1")
-        for name, weight in (("unsupervised_weight", unsupervised_weight), ("historical_weight", historical_weight)):
-            if weight < 0.0:
-                raise ValueError(f"{name}={weight}; allowed: 0 or more")
+        if unsupervised_weight < 0.0:
+            raise ValueError(f"unsupervised_weight={unsupervised_weight}; allowed: 0 or more")
         self.num_classes, self.latent_dim = num_classes, latent_dim
         self.image_shape = (image_shape[0], image_shape[1], image_shape[2])
         self.g_steps, self.generator_objective, self.feature_distance = g_steps, objective, distance
         self.unsupervised_weight, self.real_target = unsupervised_weight, real_target
-        self.historical_weight = historical_weight
         self.lr = lr or (3e-3 if network == "mlp" else 3e-4)
         self.discriminator_lr, self.betas = discriminator_lr, betas
-        references = REFERENCES if generator_norm == "virtual" else 0
         kernels = KERNELS if minibatch_discrimination else 0
-        generator: improved.Generator
+        generator: nn.Module
         discriminator: nn.Module
         if network == "mlp":
-            generator = improved.MLPGenerator(self.image_shape, latent_dim, generator_channels or 500, references)
+            generator = improved.MLPGenerator(self.image_shape, latent_dim, generator_channels or 500)
             channels = discriminator_channels or 1000
             discriminator = improved.MLPDiscriminator(self.image_shape, num_classes, channels, kernels)
         else:
-            generator = improved.ConvGenerator(self.image_shape, latent_dim, generator_channels or 128, references)
+            generator = improved.ConvGenerator(self.image_shape, latent_dim, generator_channels or 128)
             channels = discriminator_channels or 96
             discriminator = improved.ConvDiscriminator(self.image_shape, num_classes, channels, kernels)
-        players = {"generator": generator, "discriminator": discriminator} if historical_weight else {}
-        self.history = nn.ModuleDict({name: HistoricalAverage(net.parameters()) for name, net in players.items()})
+        if generator_norm == "virtual":
+            generator = WithReference(generator, torch.rand(REFERENCES, latent_dim))
+        self.keep_history(historical_weight, generator=generator, discriminator=discriminator)
         self.set_players(generator, discriminator)
 
     def latents(self, n: int, source: Draw) -> Tensor:
@@ -163,31 +164,23 @@ class SGAN(ClassifyingModule):
         terms = semi_supervised_discriminator(logits, batch["labels"], fake_logits, real_target=self.real_target)
         weight = self.unsupervised_weight
         losses = {"labelled": terms.labelled, "real": weight * terms.real, "fake": weight * terms.fake}
-        return {**losses, **self._historical("discriminator")}
+        return {**losses, **self.historical("discriminator")}
 
     def generator_loss(self, batch: Batch) -> Terms:
         """The distance of mean features of fakes from those of unlabelled images; or -E softplus of the fakes' logit."""
         logits, features = self._judge(self.fakes(batch).images)
         if self.generator_objective == "minimax":
-            return {"adversarial": minimax_generator(real_logit(logits)), **self._historical("generator")}
+            return {"adversarial": minimax_generator(real_logit(logits)), **self.historical("generator")}
         with torch.no_grad():
             _, real_features = self._judge(batch["images"])
         rows = unlabelled_rows(batch["labels"])
         matching = feature_matching(real_features, features, rows=rows, distance=self.feature_distance)
-        return {"feature_matching": matching, **self._historical("generator")}
+        return {"feature_matching": matching, **self.historical("generator")}
 
     def _judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N, K) and features (N, F) of images."""
         joined = self.discriminate(images)
         return joined[:, : self.num_classes], joined[:, self.num_classes :]
-
-    def _historical(self, player: str) -> Terms:
-        past = self._past(player)
-        return {} if past is None else {"historical": self.historical_weight * past(self.players[player].parameters())}
-
-    def _past(self, player: str) -> HistoricalAverage | None:
-        past = dict(self.history.items()).get(player)
-        return past if isinstance(past, HistoricalAverage) else None
 
     # ---------------------------------------------------------------- turns
 
@@ -195,29 +188,6 @@ class SGAN(ClassifyingModule):
         """`g_steps` turns, each with fakes of its own."""
         for _ in range(self.g_steps):
             super().generator_turn(batch)
-            self._remember("generator")
-
-    def discriminator_turn(self, batch: Batch) -> None:
-        """One turn, which historical averaging remembers."""
-        super().discriminator_turn(batch)
-        self._remember("discriminator")
-
-    def _remember(self, player: str) -> None:
-        past = self._past(player)
-        if past is not None:
-            past.remember(self.players[player].parameters())
-
-    def initialize(self, batch: Batch) -> None:
-        """Set the reference batch, and the gains and biases of weight norm by what the first batch gives."""
-        reference = dict(self.generator.named_buffers()).get("reference")
-        if reference is not None:
-            reference.copy_(self.latents(len(reference), self.noise))
-        latents = self.latents(len(batch["images"]), self.noise)
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):  # the same dropout and noise in all processes
-            torch.manual_seed(self.seed or 0)
-            calibrate(self.generator, latents)
-            calibrate(self.discriminator, batch["images"])
 
     def check_batch(self, batch: Batch) -> None:
         """Refuse a first batch from which no class can be learnt.

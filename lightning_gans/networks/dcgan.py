@@ -4,7 +4,8 @@ torch: the Torch and PyTorch releases, 4x4 kernels (soumith/dcgan.torch, pytorch
 paper: figure 1 and the Theano release, 5x5 kernels (Newmu/dcgan_code).
 mnist: the Theano release's 28x28 net, conditional when the number of classes is given.
 
-Images enter and leave in [-1, 1]; latents are (N, latent_dim); the critic returns logits (N,).
+Images enter and leave in [-1, 1]; latents are (N, latent_dim); the critic returns logits (N,), a linear function (`judge`) of
+its last `features`. `FeatureDiscriminator` gives a critic what Improved Techniques adds (Salimans et al. 2016, arXiv:1606.03498).
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from torch import Tensor, nn
 
 from lightning_gans.layers.initialize import normal_init
 from lightning_gans.layers.join import Joiner
+from lightning_gans.layers.minibatch_discrimination import MinibatchDiscrimination
 
 __all__ = [
+    "Discriminator",
+    "FeatureDiscriminator",
     "MNISTDiscriminator",
     "MNISTGenerator",
     "PaperDiscriminator",
@@ -93,7 +97,59 @@ class TorchGenerator(nn.Module):
         return images
 
 
-class TorchDiscriminator(nn.Module):
+class Discriminator(nn.Module):
+    """A critic in two parts: (N, C, H, W), labels (N,) or none -> features -> logits (N,)."""
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, H, W), labels (N,) -> what the last layer sees: (N, F) or (N, W, 4, 4)."""
+        raise NotImplementedError
+
+    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The last layer: features, labels (N,) -> logits (N,)."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, H, W), labels (N,) -> logits (N,)."""
+        return self.judge(self.features(images, labels), labels)
+
+
+class FeatureDiscriminator(nn.Module):
+    """A critic that also returns its features, for feature matching, and may see how near samples are to each other.
+
+    The last layer is linear, so that of the features with the nearnesses joined to them is the sum of two.
+
+    Args:
+        critic: the critic.
+        image_shape: (C, H, W), of its images.
+        kernels: numbers that minibatch discrimination joins to the features; 0 = none.
+    """
+
+    def __init__(self, critic: Discriminator, image_shape: tuple[int, int, int], kernels: int = 0) -> None:
+        super().__init__()
+        self.critic = critic
+        self.nearness: MinibatchDiscrimination | None = None
+        if kernels:
+            classes = getattr(critic, "num_classes", 0)
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                labels = torch.zeros(2, dtype=torch.long) if classes else None
+                critic.eval()
+                width = critic.features(torch.zeros(2, *image_shape), labels)[0].numel()
+                critic.train()
+            self.nearness = MinibatchDiscrimination(width, kernels)
+            self.head = nn.Linear(kernels, 1, bias=False)
+            normal_init(self.head)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, H, W), labels (N,) -> logits and features, joined: (N, 1 + F)."""
+        features = self.critic.features(images, labels)
+        logits, flat = self.critic.judge(features, labels)[:, None], features.flatten(1)  # (N, 1), (N, F)
+        if self.nearness is not None:
+            near = self.nearness(flat)[:, flat.shape[1] :]  # (N, F + B) -> (N, B)
+            logits = logits + self.head(near)
+        return torch.cat([logits, flat], dim=1)
+
+
+class TorchDiscriminator(Discriminator):
     """4x4 convolutions, from the image to 1x1: (N, C, S, S) -> (N,).
 
     With classes, their one-hot codes are joined to the image as constant maps. WGAN tries it without batch norm.
@@ -123,9 +179,16 @@ class TorchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         normal_init(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(N, C, S, S), labels (N,) -> logits (N,)."""
-        logits: Tensor = self.layers(Joiner(labels, self.num_classes)(images)).flatten()  # (N, 1, 1, 1) -> (N,)
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, S, S), labels (N,) -> (N, W, 4, 4)."""
+        features = Joiner(labels, self.num_classes)(images)
+        for layer in list(self.layers)[:-1]:
+            features = layer(features)
+        return features
+
+    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, W, 4, 4) -> logits (N,)."""
+        logits: Tensor = self.layers[-1](features).flatten()  # (N, 1, 1, 1) -> (N,)
         return logits
 
 
@@ -152,7 +215,7 @@ class PaperGenerator(nn.Module):
         return images
 
 
-class PaperDiscriminator(nn.Module):
+class PaperDiscriminator(Discriminator):
     """5x5 convolutions to 4x4, then a dense layer: (N, C, S, S) -> (N,)."""
 
     def __init__(self, image_shape: tuple[int, int, int], channels: int = 128) -> None:
@@ -165,9 +228,14 @@ class PaperDiscriminator(nn.Module):
         self.dense = nn.Linear(widths[-1] * 16, 1, bias=False)
         normal_init(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, S, S) -> logits (N,)."""
-        logits: Tensor = self.dense(self.layers(images).flatten(1)).flatten()  # (N, W, 4, 4) -> (N, 16 * W) -> (N,)
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, S, S) -> (N, W, 4, 4)."""
+        features: Tensor = self.layers(images)
+        return features
+
+    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, W, 4, 4) -> logits (N,)."""
+        logits: Tensor = self.dense(features.flatten(1)).flatten()  # (N, W, 4, 4) -> (N, 16 * W) -> (N,)
         return logits
 
 
@@ -205,7 +273,7 @@ class MNISTGenerator(nn.Module):
         return 2.0 * torch.sigmoid(self.image(join(features))) - 1.0
 
 
-class MNISTDiscriminator(nn.Module):
+class MNISTDiscriminator(Discriminator):
     """28x28, the class joined to every layer's input: (N, C, 28, 28) -> (N,); sees pixels in [0, 1]."""
 
     def __init__(self, image_shape: tuple[int, int, int], channels: int = 64, num_classes: int | None = None) -> None:
@@ -219,13 +287,16 @@ class MNISTDiscriminator(nn.Module):
         self.head = nn.Linear(channels * 16 + k, 1, bias=False)
         normal_init(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(N, C, 28, 28), labels (N,) -> logits (N,)."""
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, 28, 28), labels (N,) -> (N, 16 * W)."""
         join = Joiner(labels, self.num_classes)
         features = F.leaky_relu(self.first(join((images + 1.0) / 2.0)), 0.2)  # (N, W, 14, 14)
         features = F.leaky_relu(self.second_norm(self.second(join(features))), 0.2)  # (N, 2 * W, 7, 7)
-        features = F.leaky_relu(self.hidden_norm(self.hidden(join(features.flatten(1)))), 0.2)
-        logits: Tensor = self.head(join(features)).flatten()  # (N, 1) -> (N,)
+        return F.leaky_relu(self.hidden_norm(self.hidden(join(features.flatten(1)))), 0.2)
+
+    def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, 16 * W), labels (N,) -> logits (N,)."""
+        logits: Tensor = self.head(Joiner(labels, self.num_classes)(features)).flatten()  # (N, 1) -> (N,)
         return logits
 
 

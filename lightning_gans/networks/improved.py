@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from lightning_gans.layers.gaussian_noise import GaussianNoise
 from lightning_gans.layers.initialize import glorot_init, normal_init
 from lightning_gans.layers.minibatch_discrimination import MinibatchDiscrimination
-from lightning_gans.layers.virtual_batch_norm import VirtualBatchNorm
 from lightning_gans.layers.weight_norm import WeightNorm
 from lightning_gans.networks.dcgan import check_image_shape
 
@@ -36,89 +35,54 @@ class Offset(nn.Module):
         return features + self.bias.view(1, -1, *[1] * (features.dim() - 2))  # (C,) -> (1, C, 1, 1)
 
 
-class Generator(nn.Module):
-    """What both generators share: a batch norm before each nonlinearity, or a virtual one.
-
-    Args:
-        latent_dim: size of the noise.
-        references: images of the reference batch of virtual batch norm; 0 = plain batch norm.
-    """
-
-    reference: Tensor | None
-
-    def __init__(self, latent_dim: int, references: int) -> None:
-        super().__init__()
-        self.references = references
-        # Until it is set: some other latents, so that an untrained generator works too.
-        self.register_buffer("reference", torch.rand(references, latent_dim) if references else None)
-
-    def norm(self, channels: int, *, maps: bool) -> list[nn.Module]:
-        """Layers that normalise vectors (N, C), or maps (N, C, H, W)."""
-        if self.references:
-            return [VirtualBatchNorm(channels, self.references)]
-        plain = nn.BatchNorm2d(channels, affine=False) if maps else nn.BatchNorm1d(channels, affine=False)
-        return [plain, Offset(channels)]
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """(N, latent_dim) -> (N, C, H, W) in [-1, 1]."""
-        if self.reference is None:
-            return self.draw(latents)
-        joint = torch.cat([self.reference.to(latents.dtype), latents])  # (R + N, latent_dim)
-        return self.draw(joint)[self.references :]
-
-    def draw(self, latents: Tensor) -> Tensor:
-        """The images of all latents, those of the reference batch among them."""
-        raise NotImplementedError
-
-
-class MLPGenerator(Generator):
+class MLPGenerator(nn.Module):
     """Two softplus layers with batch norm and a weight-normed sigmoid: (N, latent_dim) -> (N, C, H, W)."""
 
-    def __init__(
-        self, image_shape: tuple[int, int, int], latent_dim: int = 100, channels: int = 500, references: int = 0
-    ) -> None:
-        super().__init__(latent_dim, references)
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int = 100, channels: int = 500) -> None:
+        super().__init__()
         self.image_shape = image_shape
         self.layers = nn.Sequential(
             nn.Linear(latent_dim, channels, bias=False),
-            *self.norm(channels, maps=False),
+            nn.BatchNorm1d(channels, affine=False),
+            Offset(channels),
             nn.Softplus(),
             nn.Linear(channels, channels, bias=False),
-            *self.norm(channels, maps=False),
+            nn.BatchNorm1d(channels, affine=False),
+            Offset(channels),
             nn.Softplus(),
             WeightNorm(nn.Linear(channels, math.prod(image_shape), bias=False), train_gain=True, init_std=None),
             nn.Sigmoid(),
         )
         glorot_init(self)
 
-    def draw(self, latents: Tensor) -> Tensor:
+    def forward(self, latents: Tensor) -> Tensor:
         """(N, latent_dim) -> (N, C, H, W) in [-1, 1]."""
         probabilities: Tensor = self.layers(latents)  # (N, C * H * W)
         return (2.0 * probabilities - 1.0).view(-1, *self.image_shape)
 
 
-class ConvGenerator(Generator):
+class ConvGenerator(nn.Module):
     """A dense layer to 4x4, then 5x5 transposed convolutions, the last weight-normed: (N, latent_dim) -> (N, C, S, S)."""
 
-    def __init__(
-        self, image_shape: tuple[int, int, int], latent_dim: int = 100, channels: int = 128, references: int = 0
-    ) -> None:
-        super().__init__(latent_dim, references)
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int = 100, channels: int = 128) -> None:
+        super().__init__()
         side = check_image_shape(image_shape)
         widths = [channels * (side // 8) >> i for i in range(side.bit_length() - 3)]  # at 4x4, 8x8, ..
         self.dense = nn.Sequential(
             nn.Linear(latent_dim, widths[0] * 16, bias=False),
-            *self.norm(widths[0] * 16, maps=False),  # before the reshape, so each of the 16 positions has its own
+            nn.BatchNorm1d(widths[0] * 16, affine=False),  # before the reshape, so each of the 16 positions has its own
+            Offset(widths[0] * 16),
             nn.ReLU(inplace=True),
         )
         layers: list[nn.Module] = []
         for inside, outside in pairwise(widths):
-            layers += [_up5(inside, outside), *self.norm(outside, maps=True), nn.ReLU(inplace=True)]
+            norm = [nn.BatchNorm2d(outside, affine=False), Offset(outside)]
+            layers += [_up5(inside, outside), *norm, nn.ReLU(inplace=True)]
         layers += [WeightNorm(_up5(widths[-1], image_shape[0]), train_gain=True, init_std=0.1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         normal_init(self, 0.05)
 
-    def draw(self, latents: Tensor) -> Tensor:
+    def forward(self, latents: Tensor) -> Tensor:
         """(N, latent_dim) -> (N, C, S, S) in [-1, 1]."""
         images: Tensor = self.layers(self.dense(latents).unflatten(1, (-1, 4, 4)))  # (N, 16 * W) -> (N, W, 4, 4)
         return images

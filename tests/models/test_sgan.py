@@ -250,8 +250,14 @@ def test_the_features_that_are_matched(network: str, features: int) -> None:
         ({"generator_norm": "layer"}, "generator_norm 'layer'; allowed: batch, virtual"),
         ({"generator_objective": "x"}, "generator_objective 'x'; allowed: feature_matching, minimax"),
         ({"feature_distance": "x"}, "feature_distance 'x'; allowed: mean_squared, mean_absolute, squared_norm"),
-        ({"num_classes": None}, "num_classes=None; allowed: 2 or more, from labelled data"),
-        ({"num_classes": 1}, "num_classes=1; allowed: 2 or more, from labelled data"),
+        (
+            {"num_classes": None},
+            "data without labels for SGAN, which learns to classify; allowed: images labelled with 2 or more classes",
+        ),
+        (
+            {"num_classes": 1},
+            "num_classes=1 for SGAN, which learns to classify; allowed: images labelled with 2 or more classes",
+        ),
         ({"g_steps": 0}, "g_steps=0; allowed: 1 or more"),
         ({"real_target": 0.0}, "real_target=0.0; allowed: above 0, up to 1"),
         ({"real_target": 1.1}, "real_target=1.1; allowed: above 0, up to 1"),
