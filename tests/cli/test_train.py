@@ -148,9 +148,9 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(root / "cifar-10-batches-py")
     for split in ("train", "t10k"):
         images, labels = bytes((0, 0, 8, 3)), bytes((0, 0, 8, 1))
-        sizes = [number.to_bytes(4, "big") for number in (16, 28, 28)]
-        (root / f"{split}-images-idx3-ubyte").write_bytes(images + b"".join(sizes) + bytes(range(196)) * 64)
-        (root / f"{split}-labels-idx1-ubyte").write_bytes(labels + sizes[0] + bytes(range(8)) * 2)
+        sizes = [number.to_bytes(4, "big") for number in (1000, 28, 28)]  # a recipe wants 100 labels a class
+        (root / f"{split}-images-idx3-ubyte").write_bytes(images + b"".join(sizes) + bytes(range(196)) * 4000)
+        (root / f"{split}-labels-idx1-ubyte").write_bytes(labels + sizes[0] + bytes(range(10)) * 100)
     return root
 
 
