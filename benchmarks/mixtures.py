@@ -201,7 +201,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    for message in (".*does not have many workers.*", ".*in eval mode at the start.*"):
+        warnings.filterwarnings("ignore", message=message)
     options.out.mkdir(parents=True, exist_ok=True)
 
     results = []
