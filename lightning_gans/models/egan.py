@@ -11,7 +11,7 @@ All children of an iteration are judged on the same noise and on the iteration's
 code's number at 64x64 and 128x128; at 32x32 it takes 256 others), and with `mu` survivors row i of the critic's fakes is the
 i-th survivor's, in turn. The Theano code trains the first parents a step unjudged; ours start as they are. Its gradient
 penalty (`penalty_weight`, off by default) leaves batch norm in the critic; ours takes it out, as the penalty is per sample.
-The toy's perceptrons (`network: mlp`) start from PyTorch's weights.
+The toy's perceptrons are `network: mlp`.
 """
 
 from __future__ import annotations

@@ -93,12 +93,12 @@ class WGAN(LatentModule):
 
     def _generator_network(self, network: str, channels: int | None) -> nn.Module:
         if network == "mlp":
-            return PerceptronGenerator(self.image_shape, self.latent_dim, channels or 512)
+            return PerceptronGenerator(self.image_shape, self.latent_dim, channels or 512, he=False)
         return TorchGenerator(self.image_shape, self.latent_dim, channels or 64, batch_norm=network == "dcgan")
 
     def _critic_network(self, network: str, channels: int | None) -> nn.Module:
         if network == "mlp":
-            return PerceptronCritic(self.image_shape, channels or 512)
+            return PerceptronCritic(self.image_shape, channels or 512, he=False)
         return TorchDiscriminator(self.image_shape, channels or 64, batch_norm=network == "dcgan")
 
     def discriminator_loss(self, batch: Batch) -> Terms:

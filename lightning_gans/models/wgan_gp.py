@@ -5,7 +5,7 @@ Paper: Improved Training of Wasserstein GANs, Gulrajani et al. 2017, arXiv:1704.
 Where we differ: the square root in the norm has 1e-12 inside, so that a constant critic gives no NaN. The classifier of the
 conditional model (AC-GAN's) sits behind the critic's own output. `conditional` with `network: dcgan` is ours: the code has
 classes only in its 32x32 ResNet. At 128x128 and above the 64x64 networks get one more block for each doubling. The toys'
-perceptrons (`network: mlp`) start from PyTorch's weights.
+perceptrons are `network: mlp`.
 """
 
 from __future__ import annotations
