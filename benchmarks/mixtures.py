@@ -223,7 +223,10 @@ def main() -> None:
         f"Adam {options.lr:g} {BETAS}, average of the generator {EMA}, {SAMPLES} samples, "
         f"seeds {', '.join(map(str, options.seeds))}; torch {torch.__version__}."
     )
-    parts = [header]
+    own = (
+        f"`{name}`: {', '.join(f'{key} {value}' for key, value in MODELS[name][1].items())}" for name in options.models
+    )
+    parts = [header, f"A model's own: {'; '.join(own)}."]
     for moment, words in MOMENTS.items():
         parts += [f"At {words}:", table(results, moment)]
     (options.out / "table.md").write_text("\n\n".join(parts) + "\n")
