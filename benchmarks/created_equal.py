@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--data", default="fashion_mnist")
     parser.add_argument("--formulations", nargs="+", choices=list(FORMULATIONS), default=list(FORMULATIONS))
     parser.add_argument("--settings", choices=("short", "study"), default="short")
-    parser.add_argument("--channels", type=int, default=32, help="of both networks; the study has 64")
+    parser.add_argument("--channels", type=int, default=16, help="of both networks; the study has 64")
     parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--n", type=int, default=10_000, help="samples to score")
