@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 import pytorch_lightning as pl
@@ -21,6 +22,17 @@ class EngineOptions(pl.LightningModule):
 
     generator: nn.Module
     discriminator: nn.Module
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **options: Any) -> Any:
+        """As Lightning's. Another model's checkpoint is refused by name, also where its options are none of ours."""
+        try:
+            return super().load_from_checkpoint(checkpoint_path, *args, **options)
+        except TypeError:
+            if isinstance(checkpoint_path, (str, PathLike)):
+                checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
+                cls._refuse_other(checkpoint.get("hyper_parameters", {}).get("model_name"))
+            raise
 
     def __init__(
         self,
@@ -63,10 +75,7 @@ class EngineOptions(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False
-        if model_name != self.model_name and {model_name, self.model_name} <= set(list_models()):
-            raise ValueError(
-                f"a checkpoint of '{model_name}' cannot be loaded as '{self.model_name}'; lightning_gans.load(path) loads any model"
-            )
+        self._refuse_other(model_name)
         for name, value in (("d_steps", d_steps), ("accumulate", accumulate)):
             if value < 1:
                 raise ValueError(f"{name}={value}; allowed: 1 or more")
@@ -113,6 +122,14 @@ class EngineOptions(pl.LightningModule):
     def model_name(self) -> str:
         """The name on the command line: that of the file the class stands in."""
         return type(self).__module__.rpartition(".")[2]
+
+    @classmethod
+    def _refuse_other(cls, model_name: str | None) -> None:
+        own = cls.__module__.rpartition(".")[2]
+        if model_name != own and {model_name, own} <= set(list_models()):
+            raise ValueError(
+                f"a checkpoint of '{model_name}' cannot be loaded as '{own}'; lightning_gans.load(path) loads any model"
+            )
 
     def lr_factor(self) -> float:
         """The factor of `lr_schedule` on learning rates in the coming iteration."""

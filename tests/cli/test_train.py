@@ -157,7 +157,8 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
 def test_every_recipe_runs(call: Call, recipe: str, downloads: Path, tmp_path: Path) -> None:
     model, _, data = recipe.partition("-")
-    flags = ["--data", data, "--data.root", downloads] if data else []
+    flags = ["--data", data] if data else []
+    flags += ["--data.root", downloads] if data and data != "gaussians" else []  # points are drawn, not stored
     answer = call("train", "--model", model, *flags, *TINY, "--data.batch_size", "8", "--trainer.max_steps", "2")
     assert (answer.code, answer.out) == (0, ""), answer.err
     names = yaml.safe_load((RECIPES / f"{recipe}.yaml").read_text())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import yaml
 from tests.cli.conftest import TINY, Call
 
 wandb = pytest.importorskip("wandb")
+from google.protobuf.message import DecodeError  # noqa: E402
 from wandb.proto import wandb_internal_pb2  # noqa: E402
 
 BLOCK, FULL, LAST = 32768, 1, 4
@@ -48,10 +51,22 @@ def records(path: Path) -> list[Any]:
     return found
 
 
+def finished(path: Path) -> list[Any]:
+    """As `records`, once the last one is there: W&B's own process writes on after `finish` has returned."""
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        with contextlib.suppress(DecodeError):  # cut in the middle of a record
+            found = records(path)
+            if any(record.HasField("exit") for record in found):
+                return found
+        time.sleep(0.1)
+    raise TimeoutError(f"no end of the run in {path}")
+
+
 def read(path: Path) -> tuple[str, str, dict[str, Any], list[dict[str, Any]]]:
     """Id, project, configuration and history of a run's file."""
     identity, project, config, history = "", "", {}, []
-    for record in records(path):
+    for record in finished(path):
         if record.HasField("run"):
             identity, project = record.run.run_id, record.run.project
         for update in [*record.run.config.update, *record.config.update]:
