@@ -6,16 +6,15 @@ Liu & Tuzel 2016, "Coupled Generative Adversarial Networks" (arXiv:1606.07536); 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules._single_digits import single_digits
+from datamodules._single_digits import MadeOfDigits, single_digits
 from datamodules._unpaired import TwoDomains, UnpairedSampler
-from datamodules.base import ImageDataModule
 
 __all__ = ["DigitDomains", "edge", "negative"]
 
@@ -46,7 +45,7 @@ def negative(images: Tensor) -> Tensor:
 TRANSFORMS = {"edge": edge, "negative": negative}
 
 
-class DigitDomains(ImageDataModule):
+class DigitDomains(MadeOfDigits):
     """Domain a has digits, domain b the edges or negatives of other digits: each half of the training images.
 
     A batch is {"a", "b"}, uint8 (N, 1, H, W) each, drawn independently. The halves are always the same ones, whatever ``seed``
@@ -68,6 +67,7 @@ class DigitDomains(ImageDataModule):
         ValueError: an option outside what is allowed.
     """
 
+    own_options = ("digits", "transform", "labels")
     classes = tuple("0123456789")
     min_size = 1
     sampler_class = UnpairedSampler
@@ -94,23 +94,6 @@ class DigitDomains(ImageDataModule):
         self._singles = single_digits(digits, root=root, size=size, download=download)
         if not labels:
             self.num_classes = self.class_names = None
-
-    @property
-    def source(self) -> dict[str, Any] | None:
-        """As of every data set; the options that name the domains."""
-        source = super().source
-        if source is not None:
-            del source["options"]["channels"]
-            source["options"].update(digits=self.digits, transform=self.transform, labels=self.labels)
-        return source
-
-    def prepare_data(self) -> None:
-        """Fetch the digits if they are not embedded.
-
-        Raises:
-            OSError: they are missing and cannot be downloaded; says what was tried and where to put which files.
-        """
-        self._singles.prepare_data()
 
     def setup(self, stage: str | None = None) -> None:
         """Read the digits and make both domains, once."""

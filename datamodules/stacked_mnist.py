@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules._single_digits import single_digits
-from datamodules.base import ImageDataModule, ImageDataset, take
+from datamodules._single_digits import MadeOfDigits, single_digits
+from datamodules.base import ImageDataset, take
 from lightning_gans.batch import Batch
 
 __all__ = ["StackedMNIST"]
@@ -49,7 +49,7 @@ class StackedDigits(ImageDataset):
         return {"images": images, "labels": take(self.classes, rows)}
 
 
-class StackedMNIST(ImageDataModule):
+class StackedMNIST(MadeOfDigits):
     """Pictures of three digits; the label is 100 red + 10 green + blue.
 
     Which digits make a picture is drawn once, from ``seed``; the pictures themselves are never all in memory.
@@ -73,6 +73,7 @@ class StackedMNIST(ImageDataModule):
         ValueError: an option outside what is allowed.
     """
 
+    own_options = ("digits", "train_images", "held_out", "seed")
     classes = tuple(f"{number:03d}" for number in range(1000))
     min_size = 1
     own_channels = 3
@@ -106,24 +107,6 @@ class StackedMNIST(ImageDataModule):
             raise ValueError(f"train_images {train_images}; allowed: 1 or more")
         self.digits, self.train_images, self.held_out = digits, train_images, held_out
         self._singles = single_digits(digits, root=root, size=size, download=download)
-
-    @property
-    def source(self) -> dict[str, Any] | None:
-        """As of every data set; the options that name the pictures."""
-        source = super().source
-        if source is not None:
-            del source["options"]["channels"]
-            own = {"digits": self.digits, "train_images": self.train_images, "held_out": self.held_out}
-            source["options"].update(own, seed=self.seed)
-        return source
-
-    def prepare_data(self) -> None:
-        """Fetch the digits if they are not embedded.
-
-        Raises:
-            OSError: they are missing and cannot be downloaded; says what was tried and where to put which files.
-        """
-        self._singles.prepare_data()
 
     def setup(self, stage: str | None = None) -> None:
         """Read the digits and draw which of them make a picture, once."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +9,7 @@ from torch import Tensor, nn
 
 from lightning_gans.batch import normalize_batch
 from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.modes import evaluating
 
 __all__ = ["ClassifyingModule"]
 
@@ -70,17 +69,6 @@ class ClassifyingModule(LatentModule):
     def classes_of(self, images: Tensor, ema: bool = True, **options: Any) -> Tensor:
         """Classes int64 (N,) of images, on the model's device; options as of `class_logits`."""
         images = normalize_batch(images)["images"].to(self.device, memory_format=self._memory_format)
-        with self._classifier(ema) as network:
-            return self.class_logits(network, images, **options).argmax(dim=1)
-
-    @contextmanager
-    def _classifier(self, ema: bool) -> Iterator[nn.Module]:
-        """The discriminator to classify with, in evaluation mode."""
         network = self.discriminator_ema if ema and self.discriminator_ema is not None else self.discriminator
-        modes = {module: module.training for module in network.modules()}
-        network.eval()
-        try:
-            yield network
-        finally:
-            for module, training in modes.items():
-                module.training = training
+        with evaluating(network):
+            return self.class_logits(network, images, **options).argmax(dim=1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gans.core.adversarial import AdversarialModule
+from lightning_gans.core.modes import evaluating
 from lightning_gans.core.noise import Draw, draw, stream
 
 __all__ = ["SamplingModule"]
@@ -165,13 +166,8 @@ class SamplingModule(AdversarialModule):
         if bn == "standing" and _normalizers(live):
             yield self._with_standing_statistics(live)
             return
-        modes = {module: module.training for module in live.modules()}
-        live.eval()
-        try:
-            yield live
-        finally:
-            for module, training in modes.items():
-                module.training = training
+        with evaluating(live) as network:
+            yield network
 
     def _with_standing_statistics(self, live: nn.Module) -> nn.Module:
         """A copy whose batch-norm statistics are re-estimated from seeded batches; kept until the weights change.

@@ -124,30 +124,34 @@ class CoGAN(ClassifyingModule):
     def discriminator_loss(self, batch: Batch) -> Terms:
         """-log D(x) - log(1 - D(G(z))) of both domains, added; with classes: and their cross entropy on domain a, and the
         distance between the features of a generated pair."""
-        real_logits = self.discriminate(torch.stack([batch[domain] for domain in DOMAINS], dim=1))  # (N, 2)
+        real = torch.stack([batch[domain] for domain in DOMAINS], dim=1)  # (N, 2, C, H, W)
         adaptation: Terms = {}
         if self.num_classes is None:
-            fake_logits = self.fake_logits(batch)
+            real_logits, fake_logits = self.discriminate(real), self.fake_logits(batch)  # (N, 2) each
         else:
-            fake_logits, adaptation = self._adapt(batch)
+            real_logits, fake_logits, adaptation = self._adapt(real, batch)
         self.record("real_logits", real_logits)
         self.record("fake_logits", fake_logits)
         terms: Terms = {}
         for index, domain in enumerate(DOMAINS):
-            real, fake = non_saturating_discriminator(real_logits[:, index], fake_logits[:, index])
-            terms |= {f"real_{domain}": real, f"fake_{domain}": fake}
+            term = non_saturating_discriminator(real_logits[:, index], fake_logits[:, index])
+            terms |= {f"real_{domain}": term.real, f"fake_{domain}": term.fake}
         return terms | adaptation
 
-    def _adapt(self, batch: Batch) -> tuple[Tensor, Terms]:
-        """Logits of generated pairs (N, 2), and what teaches domain a's classes to both domains' shared features."""
-        critic = cast(CoupledDiscriminator, self.discriminator)
-        judged = critic(self.fakes(batch).images, features=True).float()  # (N, 2, 1 + F)
-        labels = critic.classify(batch["a"]).float()
-        features = judged[:, :, 1:]
-        return judged[:, :, 0], {
-            "labelled": self.classifier_weight * F.cross_entropy(labels, batch["labels"]),
-            "features": self.feature_weight * F.mse_loss(features[:, 0], features[:, 1]),
-        }
+    def _adapt(self, real: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Terms]:
+        """Logits of real and of generated pairs (N, 2), and what teaches domain a's classes to both domains' features."""
+        network = self.fast(self.discriminator)
+        judged, drawn = (network(pairs, features=True).float() for pairs in (real, self.fakes(batch).images))
+        classifier = cast(nn.Linear, self.discriminator.classifier)
+        labels = classifier(judged[:, 0, 1:]).float()  # (N, 2, 1 + F): domain a's features -> (N, num_classes)
+        return (
+            judged[:, :, 0],
+            drawn[:, :, 0],
+            {
+                "labelled": self.classifier_weight * F.cross_entropy(labels, batch["labels"]),
+                "features": self.feature_weight * F.mse_loss(drawn[:, 0, 1:], drawn[:, 1, 1:]),
+            },
+        )
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(G(z)) of both domains, added: the shared layers get both gradients."""
