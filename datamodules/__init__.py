@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datamodules.cifar10 import CIFAR10 as CIFAR10
     from datamodules.digit_domains import DigitDomains as DigitDomains
     from datamodules.digits import Digits as Digits
+    from datamodules.drawn_faces import DrawnFaces as DrawnFaces
     from datamodules.fashion_mnist import FashionMNIST as FashionMNIST
     from datamodules.gaussians import Gaussians as Gaussians
     from datamodules.image_folder import ImageFolder as ImageFolder

@@ -19,7 +19,7 @@ class ImageDataset(Dataset[Batch]):
 
     Args:
         images: uint8 (n, C, H, W).
-        labels: int64 (n,), or None: batches then have no "labels".
+        labels: int64 (n,); or tags, float32 (n, T) in {0, 1}, which batches have as "tags"; or None: they have neither.
         flip: the data set has 2n items, of which n .. 2n-1 are the images mirrored; a batch then says which rows are to
             be mirrored in "flip" (bool), and whoever has it on the device does it.
 
@@ -43,9 +43,13 @@ class ImageDataset(Dataset[Batch]):
     def read(self, rows: np.ndarray[Any, Any]) -> Batch:
         """The batch of these rows, each in 0 .. n-1, none of them mirrored."""
         batch = {"images": take(self.images, rows)}
-        if self.labels is not None:
-            batch["labels"] = take(self.labels, rows)
+        self.add_labels(batch, rows)
         return batch
+
+    def add_labels(self, batch: Batch, rows: np.ndarray[Any, Any]) -> None:
+        """Add the labels or tags of these rows to a batch."""
+        if self.labels is not None:
+            batch["labels" if self.labels.dim() == 1 else "tags"] = take(self.labels, rows)
 
     def __len__(self) -> int:
         dealt = self.count * (2 if self.flip else 1)

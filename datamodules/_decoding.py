@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules._folder_scan import ImageSource
 from datamodules._pixels import decode
-from datamodules.base import ImageDataset, take
+from datamodules.base import ImageDataset
 from lightning_gans.batch import Batch
 
 __all__ = ["BrokenImageError", "DecodedImages", "Decoder", "Pixels"]
@@ -61,7 +61,7 @@ class DecodedImages(ImageDataset):
     Args:
         decoder: of the images.
         names: the images.
-        labels: int64 (n,), or None.
+        labels: int64 (n,), or tags float32 (n, T), or None.
         skip_broken: the place of an image that cannot be decoded is taken by the next one that can.
         flip: as ``ImageDataset`` has it.
     """
@@ -82,8 +82,7 @@ class DecodedImages(ImageDataset):
     def read(self, rows: np.ndarray[Any, Any]) -> Batch:
         found = [self._decode(int(row)) for row in rows]
         batch = {"images": torch.from_numpy(np.stack([pixels for pixels, _ in found]))}
-        if self.labels is not None:
-            batch["labels"] = take(self.labels, np.array([row for _, row in found]))
+        self.add_labels(batch, np.array([row for _, row in found]))
         return batch
 
     def _decode(self, row: int) -> tuple[Pixels, int]:

@@ -22,14 +22,14 @@ from datamodules._partly_labelled import PartlyLabelledSampler, choose_labelled
 from datamodules._sampler import PositionSampler
 from lightning_gans.batch import Batch
 
-__all__ = ["ImageDataModule", "ImageDataset", "take", "zero_pad"]
+__all__ = ["ImageDataModule", "ImageDataset", "set_channels", "take", "zero_pad"]
 
 
 class ImageDataModule(LightningDataModule):
     """A set of images, in an order that two processes, workers or a resume do not change.
 
     A batch is {"images": uint8 (N, C, H, W), "labels": int64 (N,)} with N = ``batch_size`` times the ``parts`` of the
-    LightningModule that is trained (1 if it has no such attribute).
+    LightningModule that is trained (1 if it has no such attribute). With tags it has "tags": float32 (N, T) in {0, 1}.
 
     A data set sets ``classes``, ``min_size`` (pixels) and, if its images are not grey, ``own_channels``; it writes ``load``
     if it is kept in memory, else ``setup`` (which ends with ``choose_labels``), and ``prepare_data`` if it is downloaded. One
@@ -53,7 +53,7 @@ class ImageDataModule(LightningDataModule):
         image_shape: (C, H, W) of a batch's images.
         num_classes: how many classes labels tell apart; None: batches have no labels.
         class_names: their names, in the order of labels; None as above.
-        tags: None: these sets have none.
+        tags: names of the tags, in the order of columns; None: batches have none.
         train_dataset: ``ImageDataset``, after ``setup``.
         test_dataset: ``ImageDataset``, after ``setup``; never mirrored.
 
@@ -139,7 +139,7 @@ class ImageDataModule(LightningDataModule):
             return
         for train in (True, False):
             images, labels = self.load(train)
-            images = _set_channels(images, self.image_shape[0]).contiguous()
+            images = set_channels(images, self.image_shape[0]).contiguous()
             if train:
                 self.train_dataset = ImageDataset(images, labels, flip=self.flip)
             else:
@@ -243,7 +243,7 @@ def _parse_size(size: int | str, least: int) -> tuple[int, int]:
     return height, width
 
 
-def _set_channels(images: Tensor, channels: int) -> Tensor:
+def set_channels(images: Tensor, channels: int) -> Tensor:
     """Uint8 (n, 1 or 3, H, W) to (n, channels, H, W); the fourth channel is an opaque alpha."""
     if channels == 4:
         return torch.cat([images.expand(-1, 3, -1, -1), torch.full_like(images[:, :1], 255)], dim=1)
