@@ -11,6 +11,7 @@ from lightning_gans.registry import find_class, list_models
 
 if TYPE_CHECKING:
     from lightning_gans.core.loading import load as load
+    from lightning_gans.models.animegan import AnimeGAN as AnimeGAN
     from lightning_gans.models.began import BEGAN as BEGAN
     from lightning_gans.models.cgan import CGAN as CGAN
     from lightning_gans.models.cogan import CoGAN as CoGAN

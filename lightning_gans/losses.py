@@ -31,6 +31,7 @@ __all__ = [
     "one_sided_discriminator",
     "real_logit",
     "semi_supervised_discriminator",
+    "tag_cross_entropy",
     "unlabelled_rows",
     "wasserstein_discriminator",
     "wasserstein_generator",
@@ -194,3 +195,13 @@ def feature_matching(
     if distance == "mean_absolute":
         return difference.abs().mean()
     raise ValueError(f"distance '{distance}'; allowed: {', '.join(FEATURE_DISTANCES)}")
+
+
+def tag_cross_entropy(logits: Tensor, tags: Tensor) -> Tensor:
+    """-log of the probability of all tags of an image, each judged by itself: summed over tags, mean over images.
+
+    Args:
+        logits: (N, T).
+        tags: (N, T) in {0, 1}.
+    """
+    return F.binary_cross_entropy_with_logits(logits, tags, reduction="none").sum(dim=1).mean()

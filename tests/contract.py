@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 import lightning_gans
+from lightning_gans.core import adversarial
 from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.latent import LatentModule
 from tests.training import fit, same_state, state_of
@@ -137,6 +138,27 @@ class Contract:
             for player, network in model.players.items():  # a scaler may skip steps, but not all
                 assert any(not torch.equal(a, b) for a, b in zip(before[player], network.parameters(), strict=True))
             assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in model.parameters())
+
+    def test_augment_reaches_what_the_critic_sees_in_both_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: dict[str, set[bool]] = {}
+        rows = {"generator": 0, "discriminator": 0}
+        mark = 0.123
+
+        def watch(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+            if model._moving is not None:
+                augmented = bool((inputs[0].detach() == mark).all())
+                rows[model._moving] += len(inputs[0]) * augmented
+                seen.setdefault(model._moving, set()).add(augmented)
+
+        monkeypatch.setattr(adversarial, "diff_augment", lambda images, draws, operations: images * 0.0 + mark)
+        model = self.seeded(augment="diffaugment:translation,cutout")
+        network = model.discriminator
+        for part in network.values() if isinstance(network, torch.nn.ModuleDict) else [network]:
+            part.register_forward_pre_hook(watch)
+        fit(model, 1, self.data())
+        assert rows["discriminator"] >= 16  # a batch of 8, and as many fakes
+        assert rows["generator"] >= 8
+        assert seen["generator"] == {True}  # the other player's turn may have a penalty, whose points are not augmented
 
     def test_unknown_option_is_refused(self) -> None:
         with pytest.raises(TypeError, match="no_such_option"):

@@ -116,4 +116,11 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("sgan", {"minibatch_discrimination": True}, 4_933_382, 1_504_404),
     ("sgan", {"discriminator_channels": 64}, 4_933_382, 626_580),
     ("sgan", {"image_shape": (1, 28, 28), "network": "mlp"}, 694_568, 1_538_770),
+    # Jin et al. 2017: 34 tags; a re-implementation's critic, with 34 tags and its own 19; smaller images, by our rule
+    ("animegan", {}, 4_315_715, 19_078_531),
+    ("animegan", {"network": "bhpfelix"}, 4_315_715, 23_895_427),
+    ("animegan", {"network": "bhpfelix", "tags": [f"tag {number}" for number in range(19)]}, 4_069_955, 23_833_972),
+    ("animegan", {"image_shape": (3, 64, 64)}, 4_167_875, 4_848_003),
+    ("animegan", {"image_shape": (3, 32, 32)}, 4_020_035, 1_271_683),
+    ("animegan", {"image_shape": (3, 32, 32), "tags": None}, 3_462_979, 1_236_833),
 ]

@@ -45,7 +45,8 @@ def closed_walk(module: LatentModule, n: int, steps: int, seed: int, *, ends: bo
         ends: each way ends on its second point; without, it stops a step before, where the next one starts.
 
     Returns:
-        Latents (n * steps, D), way by way; and for models with classes a label each, int64 (n * steps,), one a way.
+        Latents (n * steps, D), way by way; for models with classes a label each, int64 (n * steps,), one a way; for models
+        with tags those of the points and straight lines between, float (n * steps, T).
 
     Raises:
         ValueError: n or steps is below 2.
@@ -58,7 +59,10 @@ def closed_walk(module: LatentModule, n: int, steps: int, seed: int, *, ends: bo
     for start, end in zip(points, points.roll(-1, 0), strict=True):
         normal = module.latent_distribution == "normal"
         ways.append(spherical(start, end, shares) if normal else torch.lerp(start, end, shares[:, None]))
-    labels = None
-    if module.is_conditional and module.num_classes is not None:
-        labels = (torch.arange(n) % module.num_classes).repeat_interleave(steps)
-    return torch.cat(ways), labels
+    if not module.is_conditional:
+        return torch.cat(ways), None
+    labels = module.drawn_labels(range(n), seed)
+    if module.condition == "tags":
+        pairs = zip(labels, labels.roll(-1, 0), strict=True)
+        return torch.cat(ways), torch.cat([torch.lerp(start, end, shares[:, None]) for start, end in pairs])
+    return torch.cat(ways), labels.repeat_interleave(steps)

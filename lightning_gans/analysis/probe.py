@@ -122,13 +122,14 @@ def discriminator_features(module: AdversarialModule, images: Tensor, batch_size
         raise ValueError(f"the discriminator of {type(module).__name__} is {len(network)} networks; allowed: one")
     if len(images) == 0:
         raise ValueError("0 images to take features of; allowed: 1 or more")
-    classes = _classes(module)
+    classes, tags = _classes(module), len(getattr(module, "tags", None) or [])
     rows = []
     with _evaluating(network):
         for start in range(0, len(images), batch_size):
             part = images[start : start + batch_size].to(module.device)
             batch = normalize_batch({"images": part})
-            module.check_batch({**batch, "labels": torch.zeros(len(part), dtype=torch.long)})
+            told = {"labels": torch.zeros(len(part), dtype=torch.long), "tags": torch.zeros(len(part), tags)}
+            module.check_batch({**batch, **told})
             sums = torch.stack([_activations(network, batch["images"], label) for label in classes])  # (K, N, D)
             rows.append(sums.mean(dim=0).float().cpu())
     return torch.cat(rows)

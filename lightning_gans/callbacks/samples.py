@@ -21,7 +21,8 @@ __all__ = ["SampleGrid"]
 class SampleGrid(Callback):
     """Draws a grid before the first iteration, every so often, and at the end: a PNG, and to loggers that take images.
 
-    A model with classes gets rows of one class each. Models without latents (translation) are left alone.
+    A model with classes gets rows of one class each; one with tags rows of one tag each, the other tags being drawn. Models without
+    latents (translation) are left alone.
 
     Args:
         every: iterations between two grids.
@@ -73,12 +74,24 @@ class SampleGrid(Callback):
         if self._drawn == _iterations(pl_module):  # a skipped batch is no iteration
             return
         module = cast("LatentModule", pl_module)
-        classes = module.num_classes if module.is_conditional else None
-        labels, columns = class_rows(self.n, classes) if classes else (None, square(self.n))
+        labels, columns = self._labels(module)
         images = module.pictures(self.n if labels is None else len(labels), seed=self.seed, labels=labels)
         picture = save_grid(images, self._target / f"{module.iterations:08d}.png", columns)
         _log_picture(trainer, picture, module.iterations)
         self._drawn = module.iterations
+
+    def _labels(self, module: LatentModule) -> tuple[Tensor | None, int]:
+        """Labels of a grid's images, and its columns."""
+        kinds = module.num_classes if module.condition == "labels" else len(module.tags or [])
+        if module.condition is None or not kinds:
+            return None, square(self.n)
+        shown, columns = class_rows(self.n, kinds)
+        if module.condition == "labels":
+            return shown, columns
+        labels = module.drawn_labels(range(len(shown)), self.seed)
+        for row, place in zip(labels.split(1), shown.tolist(), strict=True):
+            module.set_tag(row, place)
+        return labels, columns
 
 
 def _iterations(pl_module: pl.LightningModule) -> int:

@@ -120,7 +120,7 @@ def _splits(
 
     train, test = data.train_dataset, data.test_dataset
     for split in (train, test):
-        if split.labels is None or not bool((split.labels >= 0).any()):
+        if split.labels is None or split.labels.dim() != 1 or not bool((split.labels >= 0).any()):
             raise ValueError(f"data '{name}' has no labels; allowed: images with classes")
     random = np.random.default_rng(seed)
     rows, test_rows = (random.permutation(_labelled(split)) for split in (train, test))

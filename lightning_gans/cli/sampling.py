@@ -21,9 +21,15 @@ def generate(arguments: list[str]) -> int:
     )
     parser.add_argument("--overwrite", action="store_true", help="write into a folder that is not empty")
     parser.add_argument("--classes", type=_classes, help="0,1,2: classes by number, in turn; default: all in turn")
+    parser.add_argument(
+        "--tags",
+        help="'blue hair, smile': by comma; other tags are off, unnamed hair and eye colours drawn; default: all drawn",
+    )
     parser.add_argument("--truncation", type=float, default=1.0, help="factor on the latents; 1: none (default)")
     parser.add_argument("--batch_size", type=positive, default=64, help="images a pass; changes nothing but memory")
     options = parser.parse_args(arguments)
+    if options.classes is not None and options.tags is not None:
+        raise UsageError("--classes and --tags: give one of them")
     with quick_imports():
         from lightning_gans.cli import drawing
 
@@ -33,6 +39,7 @@ def generate(arguments: list[str]) -> int:
         options.n,
         seed=options.seed,
         labels=options.classes,
+        tags=options.tags,
         truncation=options.truncation,
         ema=not options.raw,
         batch_size=options.batch_size,

@@ -18,6 +18,7 @@ import torch
 from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor, nn
 
+from lightning_gans.augment.diffaugment import DRAWS, LEAST_SIDE, diff_augment
 from lightning_gans.batch import Batch, normalize_batch
 from lightning_gans.core import turns
 from lightning_gans.core.ema import averaged_copy
@@ -52,7 +53,16 @@ class AdversarialModule(Optimization):
     # ---------------------------------------------------------------- construction
 
     def set_players(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Hand over the two networks (several networks of one player go in a `ModuleDict`); the last line of `__init__`."""
+        """Hand over the two networks (several networks of one player go in a `ModuleDict`); the last line of `__init__`.
+
+        Raises:
+            ValueError: images too small for `augment`.
+        """
+        if self._operations and min(self.image_shape[1:]) < LEAST_SIDE:
+            shape = "x".join(map(str, self.image_shape[1:]))
+            raise ValueError(
+                f"augment '{self.augment}' for images of {shape}; allowed: {LEAST_SIDE} pixels or more a side"
+            )
         self.generator, self.discriminator = generator, discriminator
         if self.channels_last and any(parameter.dim() == 4 for parameter in self.parameters()):
             self._memory_format = torch.channels_last
@@ -134,10 +144,18 @@ class AdversarialModule(Optimization):
         `name` chooses a network of a player that is a `ModuleDict`. Logits leave half precision here, so that losses, what is
         logged and what is steered by them are computed in 32-bit.
         """
+        images = self.augmented(images)
         network = self.discriminator if name is None else self.discriminator.get_submodule(name)
         network = self.fast(network)
         logits: Tensor = network(images) if labels is None else network(images, labels)
         return logits.float()
+
+    def augmented(self, images: Tensor) -> Tensor:
+        """Images as the critic sees them: in a turn, and with the option `augment`, each augmented by noise of its own."""
+        if not self._operations or self._moving is None:
+            return images
+        draws = (self.noise((len(images), DRAWS), "uniform") + 1.0) / 2.0  # U[0, 1)
+        return diff_augment(images, draws, self._operations)
 
     def fast(self, network: nn.Module) -> nn.Module:
         """The compiled copy of a network, or the network itself when nothing is compiled."""

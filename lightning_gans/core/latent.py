@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_gans.batch import Batch
 from lightning_gans.core import turns
+from lightning_gans.core.noise import Draw
 from lightning_gans.core.sampling import SamplingModule
 
 __all__ = ["Fakes", "LatentModule"]
@@ -20,13 +21,13 @@ class Fakes(NamedTuple):
     latents: Tensor
     """(N, latent_dim)."""
     labels: Tensor | None
-    """(N,) int64, or None."""
+    """Classes (N,) int64, tags (N, T), or None."""
     images: Tensor
     """(N, C, H, W) in [-1, 1]."""
 
 
 class LatentModule(SamplingModule):
-    """A generator of images from latents: `generator(latents)` or, with classes, `generator(latents, labels)`."""
+    """A generator of images from latents: `generator(latents)` or, with classes or tags, `generator(latents, labels)`."""
 
     generator_batch_factor: int = 1
     """Fakes of the generator's turn for each real image of its part."""
@@ -51,7 +52,7 @@ class LatentModule(SamplingModule):
         """The critic's opinion of the batch and of this turn's fakes, recorded; each passes by itself, so that batch norm
         sees the one or the other."""
         fakes = self.fakes(batch)
-        real_logits = self.discriminate(batch["images"], batch["labels"] if self.is_conditional else None)
+        real_logits = self.discriminate(batch["images"], self.real_labels(batch))
         fake_logits = self.discriminate(fakes.images, fakes.labels)
         self.record("real_logits", real_logits)
         self.record("fake_logits", fake_logits)
@@ -62,18 +63,28 @@ class LatentModule(SamplingModule):
         fakes = self.fakes(batch)
         return self.discriminate(fakes.images, fakes.labels)
 
+    def real_labels(self, batch: Batch) -> Tensor | None:
+        """What a conditional model is told of the real images: their classes (N,) or tags (N, T)."""
+        return None if self.condition is None else batch[self.condition]
+
     def fake_labels(self, batch: Batch, copies: int) -> Tensor | None:
-        """Classes of the fakes, `copies` for each real image one after the other: here those of the real images."""
-        return batch["labels"].repeat_interleave(copies) if self.is_conditional else None
+        """What the fakes are made of, `copies` for each real image one after the other: here the classes of the real images;
+        tags are drawn."""
+        if self.condition == "tags":
+            return self.draw_tags(turns.rows(batch) * copies, self._rows_of_noise(copies))
+        return batch["labels"].repeat_interleave(copies) if self.condition is not None else None
+
+    def _rows_of_noise(self, copies: int) -> Draw:
+        """Noise with a row for each real image, so that chunks and processes cut noise and labels alike."""
+
+        def source(shape: tuple[int, ...], distribution: str) -> Tensor:
+            return self.noise((shape[0] // copies, copies, *shape[1:]), distribution).flatten(0, 1)
+
+        return source
 
     def _draw_fakes(self, batch: Batch) -> Fakes:
         copies = self.generator_batch_factor if self._moving == "generator" else 1
-
-        def source(shape: tuple[int, ...], distribution: str) -> Tensor:
-            # A row for each real image, so that chunks and processes cut noise and labels alike.
-            return self.noise((shape[0] // copies, copies, *shape[1:]), distribution).flatten(0, 1)
-
-        latents = self.latents(turns.rows(batch) * copies, source)
+        latents = self.latents(turns.rows(batch) * copies, self._rows_of_noise(copies))
         labels = self.fake_labels(batch, copies)
         return Fakes(latents, labels, self.synthesize(self.fast(self.generator), latents, labels))
 
@@ -96,17 +107,10 @@ class LatentModule(SamplingModule):
         return possible and (not self.redraws_fakes if self.share_fakes is None else self.share_fakes)
 
     def check_batch(self, batch: Batch) -> None:
-        """Refuse a first batch without the classes that a conditional generator needs.
+        """Refuse a first batch without the classes or tags that a conditional generator needs.
 
         Raises:
-            ValueError: images of another shape, no labels, or labels outside the classes.
+            ValueError: images of another shape; no labels or tags, or ones that the model does not know.
         """
         super().check_batch(batch)
-        if not self.is_conditional:
-            return
-        allowed = f"allowed: a label an image, 0 to {(self.num_classes or 0) - 1}"
-        if "labels" not in batch:
-            raise ValueError(f"a batch without labels for a model with classes; {allowed}")
-        low, high = (int(bound) for bound in torch.aminmax(batch["labels"]))
-        if low < 0 or high >= (self.num_classes or 0):
-            raise ValueError(f"labels from {low} to {high}; {allowed}")
+        self.check_condition(batch)

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from lightning_gans.augment import parse_augment
 from lightning_gans.core.ema import Averager
 from lightning_gans.core.noise import Turn
 from lightning_gans.registry import list_models
@@ -47,6 +48,7 @@ class EngineOptions(pl.LightningModule):
         lr_schedule: str = "constant",
         decay_start: int = 0,
         decay_iterations: int | None = None,
+        augment: str | None = None,
         compile: bool = False,
         channels_last: bool = True,
         model_name: str | None = None,
@@ -65,6 +67,8 @@ class EngineOptions(pl.LightningModule):
             lr_schedule: constant, linear, constant_linear, cosine, exponential or step.
             decay_start: iteration at which the decay begins.
             decay_iterations: iteration at which the decay ends. Default: the run's length at its first start.
+            augment: what happens to every image before the critic sees it, in both turns: "diffaugment", or with some of its
+                operations "diffaugment:color,translation,cutout"; None: nothing.
             compile: compile the networks with torch.compile.
             channels_last: keep images and convolutions in the channels-last memory format (faster).
             model_name: set by checkpoints; a checkpoint of another model is refused.
@@ -94,6 +98,7 @@ class EngineOptions(pl.LightningModule):
         self.ema_decay, self.ema_start = ema_decay, ema_start
         self.generator_clip, self.discriminator_clip = generator_clip, discriminator_clip
         self.lr_schedule, self.decay_start, self.decay_iterations = lr_schedule, decay_start, decay_iterations
+        self.augment, self._operations = augment, parse_augment(augment)
         self.compile_networks, self.channels_last = compile, channels_last
         self._reset_run()
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from lightning_gans.core.adversarial import AdversarialModule
+from lightning_gans.core.conditions import ConditionalModule
 from lightning_gans.core.modes import evaluating
 from lightning_gans.core.noise import Draw, draw, stream
 
@@ -19,22 +19,15 @@ __all__ = ["SamplingModule"]
 STANDING_BATCHES, STANDING_BATCH_SIZE = 16, 64
 
 
-class SamplingModule(AdversarialModule):
-    """A generator of images from latents: `generator(latents)` or, with classes, `generator(latents, labels)`."""
+class SamplingModule(ConditionalModule):
+    """A generator of images from latents: `generator(latents)` or, with classes or tags, `generator(latents, labels)`."""
 
     latent_dim: int
     latent_distribution: str = "normal"
-    conditional: bool = True
-    """Whether the generator takes the class where there are classes (a semi-supervised one does not)."""
     batch_norm: str = "standing"
     """Batch-norm statistics that sampling uses: "standing" (re-estimated) or "running"."""
 
     _sampler: tuple[object, nn.Module] | None = None
-
-    @property
-    def is_conditional(self) -> bool:
-        """Whether the generator takes labels."""
-        return self.conditional and self.num_classes is not None
 
     def latents(self, n: int, source: Draw) -> Tensor:
         """`n` latents (n, latent_dim) from a source of random numbers: training's, or one image's own stream."""
@@ -69,6 +62,7 @@ class SamplingModule(AdversarialModule):
         *,
         seed: int | None = None,
         labels: Sequence[int] | Tensor | None = None,
+        tags: str | Sequence[str] | None = None,
         truncation: float = 1.0,
         ema: bool = True,
         batch_size: int = 64,
@@ -79,7 +73,9 @@ class SamplingModule(AdversarialModule):
         Args:
             n: number of images.
             seed: names the set of images; None takes a new one each time.
-            labels: a class an image, cycled to `n`; None takes i % num_classes.
+            labels: a class an image, cycled to `n`; None takes i % num_classes. For a model with tags rows of them, float
+                (m, T), cycled; None draws them as in training.
+            tags: names of tags, as a list or by comma: these are on and others off, but unnamed colours of hair and eyes are drawn.
             truncation: factor on the latents; below 1 trades variety for likelihood.
             ema: use the running average of the generator, if there is one.
             batch_size: images a pass; the result does not depend on it.
@@ -89,10 +85,11 @@ class SamplingModule(AdversarialModule):
             float32 (n, C, H, W) in [-1, 1] on CPU. Image i depends on (seed, i, labels[i]) only.
 
         Raises:
-            ValueError: labels outside the classes, or for a model without classes; n or truncation out of range.
+            ValueError: labels outside the classes, or for a model without classes; an unknown tag (names the nearest); n or
+                truncation out of range.
         """
         batches = self.generate_batches(
-            n, seed=seed, labels=labels, truncation=truncation, ema=ema, batch_size=batch_size, bn=bn
+            n, seed=seed, labels=labels, tags=tags, truncation=truncation, ema=ema, batch_size=batch_size, bn=bn
         )
         return torch.cat(list(batches)) if n else torch.empty(0, *self.image_shape)
 
@@ -102,6 +99,7 @@ class SamplingModule(AdversarialModule):
         *,
         seed: int | None = None,
         labels: Sequence[int] | Tensor | None = None,
+        tags: str | Sequence[str] | None = None,
         truncation: float = 1.0,
         ema: bool = True,
         batch_size: int = 64,
@@ -119,13 +117,13 @@ class SamplingModule(AdversarialModule):
         if truncation < 0.0:
             raise ValueError(f"truncation={truncation}; allowed: 0 or more, 1 = none")
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
-        classes = self._classes(n, labels)
+        told = self.conditions(n, seed, labels, tags)
         chosen = range(n) if indices is None else indices
         rows = (chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size))
         return (
             self.render(
                 self.sample_latents(row, seed) * truncation,
-                None if classes is None else classes[list(row)],
+                None if told is None else told[list(row)],
                 ema=ema,
                 bn=bn,
             )
@@ -145,17 +143,25 @@ class SamplingModule(AdversarialModule):
             images = self.synthesize(network, latents.to(self.device), labels)
             return images.float().clamp(-1.0, 1.0).cpu().contiguous()
 
-    def _classes(self, n: int, labels: Sequence[int] | Tensor | None) -> Tensor | None:
-        if not self.is_conditional or self.num_classes is None:
+    def conditions(
+        self,
+        n: int,
+        seed: int,
+        labels: Sequence[int] | Tensor | None = None,
+        tags: str | Sequence[str] | None = None,
+    ) -> Tensor | None:
+        """What the images 0 .. n-1 of the set named `seed` are told, as `generate` takes it: int64 (n,), float (n, T), or None.
+
+        Raises:
+            ValueError: see `generate`.
+        """
+        if tags is not None:
             if labels is not None:
-                raise ValueError(f"labels for {type(self).__name__}, which was trained without classes")
-            return None
-        if labels is None:
-            return torch.arange(n) % self.num_classes
-        given = torch.as_tensor(labels, dtype=torch.long).flatten()
-        if not len(given) or given.min() < 0 or given.max() >= self.num_classes:
-            raise ValueError(f"labels {sorted(set(given.tolist()))}; allowed: 0 to {self.num_classes - 1}")
-        return given[torch.arange(n) % len(given)]
+                raise ValueError("labels and tags; allowed: one of them")
+            return self.named_tags(tags, range(n), seed)
+        if labels is not None:
+            return self.given_labels(n, labels)
+        return self.drawn_labels(range(n), seed) if self.is_conditional else None
 
     @contextmanager
     def _sampling_network(self, ema: bool, bn: str) -> Iterator[nn.Module]:
@@ -186,8 +192,9 @@ class SamplingModule(AdversarialModule):
             layer.train()
         for start in range(0, STANDING_BATCHES * STANDING_BATCH_SIZE, STANDING_BATCH_SIZE):
             indices = torch.arange(start, start + STANDING_BATCH_SIZE)
-            labels = (indices % self.num_classes).to(self.device) if self.is_conditional and self.num_classes else None
-            latents = self.sample_latents(indices.tolist(), stream(0, 0)).to(self.device)
+            seed = stream(0, 0)
+            labels = self.drawn_labels(indices.tolist(), seed).to(self.device) if self.is_conditional else None
+            latents = self.sample_latents(indices.tolist(), seed).to(self.device)
             self.synthesize(network, latents, labels)
         network.eval()
         object.__setattr__(self, "_sampler", (version, network))  # not a sub-module: it must not enter checkpoints

@@ -125,7 +125,9 @@ class DatasetImages(ImageSet):
         self.image_shape = image_shape
         self.name = name
         self.count = dataset.count
-        self.labels = dataset.labels
+        self.labels = (
+            dataset.labels if dataset.labels is None or dataset.labels.dim() == 1 else None
+        )  # tags are no classes
 
     def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
         """See `ImageSet`."""
@@ -185,8 +187,16 @@ class GeneratedImages(ImageSet):
         self.count = n
         self.image_shape = module.image_shape
         self.like_reference = labels is not None and module.is_conditional
-        if module.is_conditional and module.num_classes:
-            self.labels = torch.arange(n) % module.num_classes if labels is None else labels.cpu()
+        self.told = (
+            None
+            if not module.is_conditional
+            else module.drawn_labels(range(n), seed)
+            if labels is None
+            else labels.cpu()
+        )
+        """What the images are made of: classes (n,), tags (n, T), or None."""
+        if module.condition == "labels":
+            self.labels = self.told
         self.name = f"{n} generated"
 
     def batches(self, indices: Sequence[int], batch_size: int) -> Iterator[Tensor]:
@@ -203,7 +213,7 @@ class GeneratedImages(ImageSet):
         return self.module.generate_batches(
             self.count,
             seed=self.seed,
-            labels=self.labels,
+            labels=self.told,
             truncation=self.truncation,
             ema=self.ema,
             batch_size=batch_size,
@@ -228,7 +238,7 @@ class GeneratedImages(ImageSet):
             nonlocal done
             pairs = torch.arange(done, done + len(latents) // 2) % self.count
             done += len(pairs)
-            labels = None if self.labels is None else self.labels[pairs].repeat(2)
+            labels = None if self.told is None else torch.cat([self.told[pairs], self.told[pairs]])
             return self.module.render(latents, labels, ema=self.ema, bn=self.bn)
 
         def latents(n: int, generator: torch.Generator) -> Tensor:
@@ -246,6 +256,8 @@ class GeneratedImages(ImageSet):
         ]
         if self.labels is not None:
             facts.append("classes as often as in the reference" if self.like_reference else "classes in turn")
+        elif self.told is not None:
+            facts.append("tags drawn as in training")
         return f"{self.name} at iteration {self.module.iterations} ({', '.join(facts)}, seed {self.seed})"
 
 
@@ -255,7 +267,7 @@ def labels_like(reference: ImageSet, module: SamplingModule, n: int, seed: int =
     Unlabelled images are left out. None where that cannot be: the model takes no classes, the reference has none, or it
     has one that the model does not know.
     """
-    if not module.is_conditional or module.num_classes is None or reference.labels is None:
+    if module.condition != "labels" or module.num_classes is None or reference.labels is None:
         return None
     known = reference.labels[reference.labels >= 0].cpu()
     if not len(known) or known.max() >= module.num_classes:

@@ -220,7 +220,9 @@ class BEGAN(LatentModule):
 
     def _errors(self, name: str, images: Tensor) -> Tensor:
         """The mean of L over a batch; each image's is recorded."""
-        errors = reconstruction_errors(images.float(), self.discriminate(images))
+        images = self.augmented(images)  # what is to be drawn again is what the autoencoder saw
+        drawn: Tensor = self.fast(self.discriminator)(images)
+        errors = reconstruction_errors(images.float(), drawn.float())
         self.record(f"{name}_error", errors)
         return errors.mean()
 

@@ -18,16 +18,13 @@ from torch import Tensor, nn
 
 from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
-from lightning_gans.core.latent import LatentModule
-from lightning_gans.core.processes import joint_deviation
+from lightning_gans.core.near_real import NearRealModule
 from lightning_gans.losses import non_saturating_discriminator, non_saturating_generator
 from lightning_gans.networks.dcgan import TorchDiscriminator, TorchGenerator
-from lightning_gans.penalties import local_gradient_penalty
 
 __all__ = ["DRAGAN"]
 
 NETWORKS = ("dcgan", "mlp")
-PERTURBATIONS = ("one_sided", "symmetric")
 
 
 class MLPGenerator(nn.Module):
@@ -71,7 +68,7 @@ def _init(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-class DRAGAN(LatentModule):
+class DRAGAN(NearRealModule):
     """Deep regret analytic GAN (arXiv:1705.07215)."""
 
     latent_distribution = "uniform"
@@ -116,17 +113,13 @@ class DRAGAN(LatentModule):
             ValueError: an unknown network or perturbation, an image shape it cannot build, or a scale below 0.
         """
         super().__init__(**engine)
-        for name, value, allowed in (("network", network, NETWORKS), ("perturbation", perturbation, PERTURBATIONS)):
-            if value not in allowed:
-                raise ValueError(f"{name} '{value}'; allowed: {', '.join(allowed)}")
-        if perturbation_scale < 0.0:
-            raise ValueError(f"perturbation_scale={perturbation_scale}; allowed: 0 or more")
+        if network not in NETWORKS:
+            raise ValueError(f"network '{network}'; allowed: {', '.join(NETWORKS)}")
         channels, height, width = image_shape
         self.image_shape, self.latent_dim, self.network = (channels, height, width), latent_dim, network
         self.penalty_weight = penalty_weight
-        self.perturbation, self.perturbation_scale = perturbation, perturbation_scale
+        self.set_perturbation(perturbation, perturbation_scale)
         self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
-        self._deviation: Tensor | None = None
         default = 128 if network == "mlp" else 64
         g_channels, d_channels = generator_channels or default, discriminator_channels or default
         if network == "mlp":
@@ -139,38 +132,18 @@ class DRAGAN(LatentModule):
                 TorchDiscriminator(self.image_shape, d_channels, batch_norm=discriminator_norm),
             )
 
-    def discriminator_turn(self, batch: Batch) -> None:
-        """A turn whose noise has one scale: that of the whole turn's images, which chunks and processes share."""
-        self._deviation = joint_deviation(batch["images"])
-        try:
-            super().discriminator_turn(batch)
-        finally:
-            self._deviation = None
-
     def discriminator_loss(self, batch: Batch) -> Terms:
         """-log D(x) - log(1 - D(G(z))) + penalty_weight E (||grad D|| - 1)^2 near real images, of logits."""
         terms = non_saturating_discriminator(*self.real_and_fake_logits(batch))._asdict()
-        terms["gradient_penalty"] = self.penalty_weight * self._penalty(batch["images"])
+        # In the range of pixels that the network works in: [0, 1] for mlp, [-1, 1] for dcgan.
+        low = 0.0 if self.network == "mlp" else -1.0
+        penalty = self.near_real_penalty(self._judge, batch["images"], low=low)
+        terms["gradient_penalty"] = self.penalty_weight * penalty
         return terms
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(G(z))."""
         return {"adversarial": non_saturating_generator(self.fake_logits(batch))}
-
-    def _penalty(self, images: Tensor) -> Tensor:
-        """The penalty, in the range of pixels that the network works in: [0, 1] for mlp, [-1, 1] for dcgan."""
-        deviation = joint_deviation(images) if self._deviation is None else self._deviation
-        noise = self.noise(tuple(images.shape), "uniform")
-        if self.perturbation == "one_sided":
-            noise, shares = (noise + 1.0) / 2.0, (self.noise((len(images),), "uniform") + 1.0) / 2.0  # U[0, 1)
-        else:
-            shares = torch.ones(len(images), device=images.device)
-        steps = self.perturbation_scale * deviation * noise
-        low = -1.0
-        if self.network == "mlp":
-            images, steps, low = (images + 1.0) / 2.0, steps / 2.0, 0.0
-        bounds = (low, 1.0) if self.perturbation == "symmetric" else None
-        return local_gradient_penalty(self._judge, images, steps, shares, bounds=bounds)
 
     def _judge(self, points: Tensor) -> Tensor:
         """Logits of points in the network's own range, which gradients are taken in."""

@@ -1,0 +1,69 @@
+"""A critic kept smooth around real images: DRAGAN's points beside them, and the penalty on its gradient there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lightning_gans.batch import Batch
+from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.processes import joint_deviation
+from lightning_gans.penalties import local_gradient_penalty
+
+__all__ = ["PERTURBATIONS", "NearRealModule"]
+
+PERTURBATIONS = ("one_sided", "symmetric")
+
+
+class NearRealModule(LatentModule):
+    """A model whose critic's loss has the penalty of Kodali et al. 2017 (arXiv:1705.07215)."""
+
+    perturbation: str
+    """one_sided: a random share, one a sample, of the way to x + scale s U[0, 1), s the deviation of all pixels of the batch (the
+    notebook). symmetric: x + scale s U[-1, 1), clipped to the images' range (compare_gan's later form)."""
+    perturbation_scale: float
+
+    _deviation: Tensor | None = None
+
+    def set_perturbation(self, perturbation: str, scale: float) -> None:
+        """Choose the noise.
+
+        Raises:
+            ValueError: an unknown perturbation, or a scale below 0.
+        """
+        if perturbation not in PERTURBATIONS:
+            raise ValueError(f"perturbation '{perturbation}'; allowed: {', '.join(PERTURBATIONS)}")
+        if scale < 0.0:
+            raise ValueError(f"perturbation_scale={scale}; allowed: 0 or more")
+        self.perturbation, self.perturbation_scale = perturbation, scale
+
+    def discriminator_turn(self, batch: Batch) -> None:
+        """A turn whose noise has one scale: that of the whole turn's images, which chunks and processes share."""
+        self._deviation = joint_deviation(batch["images"])
+        try:
+            super().discriminator_turn(batch)
+        finally:
+            self._deviation = None
+
+    def near_real_penalty(self, judge: Callable[[Tensor], Tensor], images: Tensor, *, low: float = -1.0) -> Tensor:
+        """Mean of (||grad|| - 1)^2 at points beside real images, without its weight.
+
+        Args:
+            judge: points to logits, eager.
+            images: real ones (N, C, H, W) in [-1, 1].
+            low: the lowest pixel of the range that `judge` and its gradient work in; the highest is 1.
+        """
+        deviation = joint_deviation(images) if self._deviation is None else self._deviation
+        noise = self.noise(tuple(images.shape), "uniform")
+        if self.perturbation == "one_sided":
+            noise, shares = (noise + 1.0) / 2.0, (self.noise((len(images),), "uniform") + 1.0) / 2.0  # U[0, 1)
+        else:
+            shares = torch.ones(len(images), device=images.device)
+        steps = self.perturbation_scale * deviation * noise
+        if low != -1.0:
+            scale = (1.0 - low) / 2.0
+            images, steps = low + (images + 1.0) * scale, steps * scale
+        bounds = (low, 1.0) if self.perturbation == "symmetric" else None
+        return local_gradient_penalty(judge, images, steps, shares, bounds=bounds)
