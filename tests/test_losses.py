@@ -148,3 +148,11 @@ def test_feature_matching_by_hand(distance: str, expected: float) -> None:
 def test_feature_matching_refuses_other_distances() -> None:
     with pytest.raises(ValueError, match=r"^distance 'cosine'; allowed: mean_squared, mean_absolute, squared_norm$"):
         feature_matching(torch.zeros(1, 1), torch.zeros(1, 1), distance="cosine")
+
+
+def test_tags_are_summed_over_tags_and_averaged_over_images() -> None:
+    zero = torch.zeros(5, 3)
+    assert losses.tag_cross_entropy(zero, torch.ones(5, 3)).item() == pytest.approx(3 * math.log(2))
+    logits, tags = torch.tensor([[2.0, -1.0], [0.0, 0.5]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    by_hand = (math.log1p(math.exp(-2.0)) + math.log1p(math.exp(-1.0)) + math.log(2) + math.log1p(math.exp(-0.5))) / 2
+    assert losses.tag_cross_entropy(logits, tags).item() == pytest.approx(by_hand, rel=1e-6)

@@ -13,15 +13,22 @@ from torch import Tensor
 from lightning_gans.analysis.interpolation import closed_walk, spherical
 
 
-def module(distribution: str, num_classes: int | None = None) -> Any:
+def module(distribution: str, num_classes: int | None = None, tags: int | None = None) -> Any:
     def sample_latents(indices: Iterable[int], seed: int) -> Tensor:
         return torch.stack([torch.randn(32, generator=torch.Generator().manual_seed(100 * seed + i)) for i in indices])
 
+    def drawn_labels(indices: Iterable[int], seed: int) -> Tensor:
+        if tags is not None:
+            return torch.stack([torch.eye(tags)[(index + seed) % tags] for index in indices])
+        return torch.tensor(list(indices)) % (num_classes or 1)
+
+    condition = "tags" if tags is not None else "labels" if num_classes is not None else None
     return SimpleNamespace(
         latent_distribution=distribution,
-        num_classes=num_classes,
-        is_conditional=num_classes is not None,
+        is_conditional=condition is not None,
+        condition=condition,
         sample_latents=sample_latents,
+        drawn_labels=drawn_labels,
     )
 
 
@@ -53,6 +60,14 @@ def test_a_film_shows_each_point_once_and_each_way_has_one_class() -> None:
     assert len(latents.unique(dim=0)) == 12
     assert labels is not None
     assert labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]
+
+
+def test_tags_move_in_straight_lines_between_those_of_the_points() -> None:
+    _, labels = closed_walk(module("normal", tags=4), 3, 3, 1, ends=True)
+    points = torch.eye(4)[[1, 2, 3]]
+    assert labels is not None
+    ways = [(points[i], (points[i] + points[(i + 1) % 3]) / 2, points[(i + 1) % 3]) for i in range(3)]
+    assert torch.equal(labels, torch.stack([row for way in ways for row in way]))
 
 
 @pytest.mark.parametrize(("n", "steps"), [(1, 4), (4, 1)])
