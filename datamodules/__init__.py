@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datamodules.anime_faces import AnimeFaces as AnimeFaces
     from datamodules.cifar10 import CIFAR10 as CIFAR10
     from datamodules.digit_domains import DigitDomains as DigitDomains
     from datamodules.digits import Digits as Digits

@@ -25,7 +25,7 @@ from typing import IO, Any
 import filelock
 from tqdm import tqdm
 
-__all__ = ["DownloadError", "RemoteFile", "fetch"]
+__all__ = ["DownloadError", "RemoteFile", "fetch", "is_there"]
 
 CHUNK = 1 << 18  # bytes
 TRIES = 5  # without a byte coming, of one address
@@ -71,12 +71,12 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
             stays for the next call, unless it is wrong.
     """
     target = folder / file.name
-    if _is_there(file, target):
+    if is_there(file, target):
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f".{file.name}.lock"):
-            if not _is_there(file, target):
+            if not is_there(file, target):
                 _Transfer(file, target).run()
     except DownloadError:
         raise
@@ -85,7 +85,8 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
     return target
 
 
-def _is_there(file: RemoteFile, target: Path) -> bool:
+def is_there(file: RemoteFile, target: Path) -> bool:
+    """Whether a path holds the file, as its size tells."""
     size = file.size if file.size is not None else _kept(target).get("size")
     return target.is_file() and size in (None, target.stat().st_size)
 

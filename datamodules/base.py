@@ -22,7 +22,7 @@ from datamodules._partly_labelled import PartlyLabelledSampler, choose_labelled
 from datamodules._sampler import PositionSampler
 from lightning_gans.batch import Batch
 
-__all__ = ["ImageDataModule", "ImageDataset", "set_channels", "take", "zero_pad"]
+__all__ = ["ImageDataModule", "ImageDataset", "data_folder", "set_channels", "take", "zero_pad"]
 
 
 class ImageDataModule(LightningDataModule):
@@ -97,7 +97,7 @@ class ImageDataModule(LightningDataModule):
             raise ValueError(f"labelled_fraction {labelled_fraction}; allowed: above 0, up to 1")
         if seed >= 2**32:
             raise ValueError(f"seed {seed}; allowed: 0 to {2**32 - 1}")
-        self.root = Path(root or os.environ.get("LIGHTNING_GANS_DATA") or "~/.cache/lightning-gans/data").expanduser()
+        self.root = Path(root).expanduser() if root else data_folder()
         self._root = str(self.root.resolve()) if root else None
         own = self.own_channels if channels == "auto" else channels
         self.image_shape = (own, *_parse_size(size, self.min_size))
@@ -224,6 +224,11 @@ class ImageDataModule(LightningDataModule):
         mirrored = batch.pop("flip")[:, None, None, None]  # (N,) -> (N, 1, 1, 1)
         batch["images"] = torch.where(mirrored, batch["images"].flip(-1), batch["images"])
         return batch
+
+
+def data_folder() -> Path:
+    """Where data lies that is given no ``root``: ``$LIGHTNING_GANS_DATA``, else ``~/.cache/lightning-gans/data``."""
+    return Path(os.environ.get("LIGHTNING_GANS_DATA") or "~/.cache/lightning-gans/data").expanduser()
 
 
 def zero_pad(images: Tensor, height: int, width: int) -> Tensor:

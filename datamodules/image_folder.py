@@ -12,7 +12,6 @@ import warnings
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from datamodules._decoding import BrokenImageError, DecodedImages, Decoder, broken
@@ -39,7 +38,9 @@ class ImageFolder(ImageDataModule):
             in and puts black around, stretch changes the proportions.
         labels: "auto" = "folders" if images lie in two or more sub-folders and none beside them; "folders" = the name of
             the first sub-folder; "none"; or a file, as given or below the root: CSV with the header file,label, or JSON,
-            {"FILE": LABEL} or {"labels": [["FILE", LABEL], ...]}. Labels are names, or numbers with -1 = unlabelled.
+            {"FILE": LABEL} or {"labels": [["FILE", LABEL], ...]}. Labels are names, or numbers with -1 = unlabelled. A file may
+            tell tags: CSV with the header file,tags (by semicolon) or file,TAG,TAG,... (columns of 0 and 1), or JSON,
+            {"FILE": [TAG, ...]}; batches then have "tags".
         skip_broken: leave out images that cannot be decoded, with one warning, instead of refusing them.
         cache_limit: bytes that the decoded images may take on the disk, else the workers decode them for every batch;
             default 20 GB or half of what is free.
@@ -98,6 +99,11 @@ class ImageFolder(ImageDataModule):
         self.labels = labels
         self.skip_broken = skip_broken
         self.cache_limit = cache_limit
+        self._channels = channels
+        self._open()
+
+    def _open(self) -> None:
+        """List the images, read their labels, and headers as far as needed."""
         self._source = open_source(self.root)
         layout = lay_out(self._source.entries)
         self._names = [entry.name for entry in layout.entries]
@@ -105,15 +111,21 @@ class ImageFolder(ImageDataModule):
         self._files = hashlib.sha256(
             json.dumps([str(self.root.resolve()), [(e.name, e.size, e.stamp) for e in layout.entries]]).encode()
         ).hexdigest()
-        found = read_labels(self._source, layout, labels)
-        self._labels = None if found is None else torch.tensor(found[0])
-        self.class_names = None if found is None else found[1]
-        self.num_classes = None if found is None else len(found[1])
+        found = read_labels(self._source, layout, self._label_file(layout.wrappers))
+        self._labels = None if found is None else found[0]
+        names = None if found is None else found[1]
+        tagged = self._labels is not None and self._labels.dim() == 2
+        self.tags, self.class_names = (names, None) if tagged else (None, names)
+        self.num_classes = None if self.class_names is None else len(self.class_names)
         self.check_labels()
         self._grey: bool | None = None
-        if channels == "auto":
+        if self._channels == "auto":
             self._grey = self._all_grey()
             self.image_shape = (1 if self._grey else 3, *self.image_shape[1:])
+
+    def _label_file(self, wrappers: list[str]) -> str | None:
+        """What tells labels, as the option ``labels`` says it."""
+        return self.labels
 
     @property
     def source(self) -> dict[str, Any] | None:
