@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
-from lightning_gans import DCGAN
+from datamodules import DrawnFaces, drawn_faces
+from lightning_gans import DCGAN, AnimeGAN
 from lightning_gans.callbacks import RunCheckpoint, SampleGrid
 from lightning_gans.core.pictures import grid
 
@@ -61,6 +62,28 @@ def test_classes_in_rows(tiny: Make, run: Run, digits: Callable[..., Any], monke
     model = tiny(image_shape=(1, 28, 28), network="mnist", num_classes=10)
     run(model, SampleGrid(n=20), steps=1, data=digits(size=28))
     assert asked[0] == [label for label in range(5) for _ in range(4)]
+
+
+def test_tags_in_rows(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawn_faces, "TRAIN_IMAGES", 64)
+    monkeypatch.setattr(drawn_faces, "TEST_IMAGES", 2)
+    monkeypatch.setenv("LIGHTNING_GANS_CACHE", str(tmp_path / "cache"))
+    asked = []
+    generate = AnimeGAN.generate
+    monkeypatch.setattr(AnimeGAN, "generate", lambda self, n, **o: asked.append(o["labels"]) or generate(self, n, **o))
+    data = DrawnFaces(size=16)
+    sizes = {"generator_channels": 4, "discriminator_channels": 2, "generator_blocks": 1}
+    model = AnimeGAN((3, 16, 16), tags=data.tags, **sizes)
+    run(model, SampleGrid(n=92, seed=5), steps=1, data=data)
+    rows = asked[0].view(23, 4, 23)
+    assert all(rows[tag, :, tag].all() for tag in range(23))
+    assert (asked[0][:, :9].sum(1) == 1).all()
+    assert (asked[0][:, -6:].sum(1) == 1).all()
+    assert torch.equal(asked[0], asked[1])
+    drawn = model.drawn_labels(range(92), 5)
+    assert torch.equal(asked[0][:36, 9:], drawn[:36, 9:])  # rows of hair colours change nothing else
+    with Image.open(tmp_path / "samples" / "00000001.png") as picture:
+        assert picture.size == (4 * 18 + 2, 23 * 18 + 2)
 
 
 def test_a_resumed_run_does_not_start_again(tiny: Make, run: Run, tmp_path: Path) -> None:

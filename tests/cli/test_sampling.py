@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_gans import load
+from lightning_gans import CGAN, AnimeGAN, load
+from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.pictures import grid
 from tests.cli.conftest import Call, files
 
@@ -66,6 +67,8 @@ def test_a_folder_that_is_not_empty_is_refused_unless_overwritten(call: Call, ch
         ("no.ckpt --out a.png", 1, "no checkpoint at 'no.ckpt'"),
         ("foreign.ckpt --out a.png", 1, "'foreign.ckpt' is damaged, or no checkpoint: EOFError"),
         ("{} --out a.png --classes 1", 1, "labels for DCGAN, which was trained without classes"),
+        ("{} --out a.png --tags hat", 1, "tags for DCGAN, which was trained without tags"),
+        ("{} --out a.png --tags hat --classes 1", 2, "--classes and --tags: give one of them"),
         ("{} --out a.png --truncation -1", 1, "truncation=-1.0; allowed: 0 or more, 1 = none"),
         ("{} --out a.png --device warp", 2, "--device warp: no such device here; allowed: auto, cpu, cuda or cuda:N"),
         ("{} --out foreign.ckpt", 2, "--out foreign.ckpt: is a file; allowed: *.png, *.npy or a folder"),
@@ -102,3 +105,72 @@ def test_a_walk_is_a_grid_of_rows_or_a_film_that_closes(call: Call, checkpoint: 
         assert (film.n_frames, film.size, film.info["loop"]) == (12, (16, 16), 0)
         film.seek(4)  # the second latent, shown once
         np.testing.assert_allclose(np.asarray(film.convert("L")).astype(int), ends[1, 0].astype(int), atol=1)
+
+
+def untrained(model: AdversarialModule, path: Path) -> Path:
+    """A checkpoint of a model as it was made."""
+    counters = {"seed": 0, "iterations": 0, "images_seen": 0, "initialized": True, "decay_end": None, "random": []}
+    held = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams), "adversarial": counters}
+    torch.save(held, path)
+    return path
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    """A checkpoint of an untrained AnimeGAN with four tags."""
+    torch.manual_seed(0)
+    sizes = {"latent_dim": 4, "generator_channels": 4, "discriminator_channels": 2, "generator_blocks": 1}
+    model = AnimeGAN((3, 16, 16), tags=["red hair", "blue hair", "smile", "hat"], **sizes)
+    return untrained(model, tmp_path / "tagged.ckpt")
+
+
+def test_images_by_tags(call: Call, tagged: Path) -> None:
+    for flags, options in (
+        (["--tags", "blue hair, smile"], {"tags": ["smile", "blue hair"]}),
+        (["--tags=hat"], {"tags": "hat"}),
+        ([], {}),
+    ):
+        answer = call("generate", tagged, "--n", "5", "--out", "x.npy", *flags)
+        assert (answer.code, answer.out) == (0, ""), answer.err
+        np.testing.assert_array_equal(np.load("x.npy"), expected(tagged, 5, seed=0, **options))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--tags", "blu hair"],
+            "unknown tag 'blu hair'. Did you mean 'blue hair'? Choose from: red hair, blue hair, smile, hat",
+        ),
+        (["--tags", ""], "unknown tag ''. Choose from: red hair, blue hair, smile, hat"),
+        (
+            ["--tags", "red hair,blue hair"],
+            "tags 'red hair' and 'blue hair'; allowed: one of them, they exclude each other",
+        ),
+        (
+            ["--classes", "1"],
+            "labels of shape (1,) for AnimeGAN, which was trained with tags; allowed: rows of 4 tags, (n, 4)",
+        ),
+    ],
+)
+def test_tags_that_cannot_be_drawn(call: Call, tagged: Path, tmp_path: Path, flags: list[str], message: str) -> None:
+    before = files(tmp_path)
+    answer = call("generate", tagged, "--out", "a.png", *flags)
+    assert (answer.code, answer.out, answer.last) == (1, "", f"error: {message}")
+    assert files(tmp_path) == before
+
+
+def test_a_class_out_of_range(call: Call, tmp_path: Path) -> None:
+    model = CGAN((1, 8, 8), num_classes=3, generator_channels=12, discriminator_channels=8)
+    path = untrained(model, tmp_path / "cgan.ckpt")
+    answer = call("generate", path, "--out", "a.png", "--classes", "0,3")
+    assert (answer.code, answer.last) == (1, "error: labels [0, 3]; allowed: 0 to 2")
+
+
+def test_a_walk_between_tags(call: Call, tagged: Path) -> None:
+    answer = call("interpolate", tagged, "--n", "2", "--steps", "3", "--out", "w.png")
+    assert (answer.code, answer.out) == (0, ""), answer.err
+    ends = expected(tagged, 2, seed=0)
+    picture = np.asarray(Image.open("w.png")).astype(int).transpose(2, 0, 1)
+    np.testing.assert_allclose(picture[:, 2:18, 2:18], ends[0].astype(int), atol=1)
+    np.testing.assert_allclose(picture[:, 2:18, 38:54], ends[1].astype(int), atol=1)

@@ -10,9 +10,11 @@ import pytest
 import torch
 import yaml
 
+from datamodules import drawn_faces
 from lightning_gans.cli.loggers import drop_rows
 from lightning_gans.cli.recipes import RECIPES
 from tests.cli.conftest import TINY, Call, files
+from tests.datamodules.folders import folder
 from tests.datamodules.test_cifar10 import write
 
 BASE = ["train", "--model", "dcgan", *TINY, "--data.size", "16", "--trainer.log_every_n_steps", "2"]
@@ -142,9 +144,15 @@ def test_callbacks_and_sections_of_options_reach_the_run(call: Call, tmp_path: P
 
 
 @pytest.fixture
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small files in place of the sets that are downloaded: MNIST's four in the IDX format, CIFAR-10's pickles."""
+def downloads(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Small files in place of the sets that are downloaded: MNIST's four in the IDX format, CIFAR-10's pickles, tagged images; and
+    few drawn faces."""
     root = tmp_path_factory.mktemp("downloads")
+    monkeypatch.setenv("LIGHTNING_GANS_CACHE", str(root / "cache"))
+    monkeypatch.setattr(drawn_faces, "TRAIN_IMAGES", 40)
+    monkeypatch.setattr(drawn_faces, "TEST_IMAGES", 16)
+    folder(root, *(f"{number}.png" for number in range(16)))
+    (root / "tags.csv").write_text("file,tags\n" + "".join(f"{number}.png,tag {number % 3}\n" for number in range(16)))
     write(root / "cifar-10-batches-py")
     for split in ("train", "t10k"):
         images, labels = bytes((0, 0, 8, 3)), bytes((0, 0, 8, 1))
