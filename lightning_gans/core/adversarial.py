@@ -155,7 +155,8 @@ class AdversarialModule(Optimization):
         if not self._operations or self._moving is None:
             return images
         draws = (self.noise((len(images), DRAWS), "uniform") + 1.0) / 2.0  # U[0, 1)
-        return diff_augment(images, draws, self._operations)
+        augmented = diff_augment(images, draws, self._operations)
+        return augmented.contiguous(memory_format=self._memory_format) if images.dim() == 4 else augmented
 
     def fast(self, network: nn.Module) -> nn.Module:
         """The compiled copy of a network, or the network itself when nothing is compiled."""
