@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 __all__ = [
     "HistoricalAverage",
+    "add_orthogonal_gradients_",
     "clip_weights_",
     "gradient_norms",
     "gradient_penalty",
     "local_gradient_penalty",
+    "orthogonal_penalty",
 ]
 
 Critic = Callable[[Tensor], Tensor]
@@ -131,3 +133,38 @@ class HistoricalAverage(nn.Module):
 
 def _flat(parameters: Iterable[Tensor]) -> Tensor:
     return torch.cat([parameter.flatten() for parameter in parameters])
+
+
+def orthogonal_penalty(weights: Iterable[Tensor]) -> Tensor:
+    """Sum over weights of ||W W' off the diagonal||^2, without its factor; W has a row an output, (rows, rest).
+
+    Brock et al. 2018 (arXiv:1809.11096), eq. 3, on rows (filters), as BigGAN-PyTorch has it. Vectors do not count.
+
+    Returns:
+        A float32 scalar.
+    """
+    matrices = [weight.float().flatten(1) for weight in weights if weight.dim() > 1]
+    with torch.autocast(matrices[0].device.type, enabled=False):
+        terms = [_off_diagonal(matrix).square().sum() for matrix in matrices]
+    return torch.stack(terms).sum()
+
+
+@torch.no_grad()
+def add_orthogonal_gradients_(weights: Iterable[nn.Parameter], factor: float) -> None:
+    """Add the exact gradient of `factor * orthogonal_penalty(weights)`, 4 factor (W W' off the diagonal) W, to the gradients.
+
+    For `adjust_gradients`: no graph is kept, and accumulated chunks count it once. BigGAN-PyTorch adds half of it.
+    """
+    for weight in weights:
+        if weight.dim() < 2 or weight.grad is None:
+            continue
+        with torch.autocast(weight.device.type, enabled=False):
+            matrix = weight.float().flatten(1)
+            gradient = 4.0 * factor * _off_diagonal(matrix) @ matrix
+        weight.grad.add_(gradient.view_as(weight))
+
+
+def _off_diagonal(matrix: Tensor) -> Tensor:
+    """(rows, columns) -> the rows' dot products with other rows, (rows, rows)."""
+    products = matrix @ matrix.t()
+    return products - torch.diag(products.diagonal())

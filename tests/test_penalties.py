@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from lightning_gans.penalties import HistoricalAverage, gradient_norms, gradient_penalty, local_gradient_penalty
+from lightning_gans.penalties import (
+    HistoricalAverage,
+    add_orthogonal_gradients_,
+    gradient_norms,
+    gradient_penalty,
+    local_gradient_penalty,
+    orthogonal_penalty,
+)
 
 
 def linear_critic(norm: float, shape: tuple[int, int, int]) -> torch.Tensor:
@@ -118,3 +125,25 @@ def test_historical_average_knows_weights_in_any_memory_format() -> None:
     past = HistoricalAverage([weight])
     past.remember([weight])
     assert past([weight]).item() == 0.0
+
+
+def test_orthogonal_penalty_of_a_hand_worked_weight() -> None:
+    # Rows (1, 0) and (1, 2): their product is 1, off the diagonal twice. A vector does not count.
+    weight = torch.tensor([[1.0, 0.0], [1.0, 2.0]])
+    assert orthogonal_penalty([weight, torch.ones(5)]).item() == pytest.approx(2.0)
+    assert orthogonal_penalty([torch.eye(3)[:, :, None, None]]).item() == 0.0
+
+
+def test_orthogonal_gradients_are_the_penaltys() -> None:
+    torch.manual_seed(0)
+    weights = [torch.nn.Parameter(torch.randn(shape)) for shape in ((3, 5), (4, 2, 3, 3), (6,))]
+    (0.1 * orthogonal_penalty(weights)).backward()
+    expected = [None if weight.grad is None else weight.grad.clone() + 1.0 for weight in weights]
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        add_orthogonal_gradients_(weights, 0.1)
+    for weight, wanted in zip(weights[:2], expected, strict=False):
+        torch.testing.assert_close(weight.grad, wanted, atol=1e-4, rtol=1e-4)
+    assert weights[2].grad is not None
+    assert (weights[2].grad == 1.0).all()

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from lightning_gans.core.conditions import ConditionalModule
 from lightning_gans.core.modes import evaluating
 from lightning_gans.core.noise import Draw, draw, stream
+from lightning_gans.layers.norms import normalizers, standing_statistics
 
 __all__ = ["SamplingModule"]
-
-STANDING_BATCHES, STANDING_BATCH_SIZE = 16, 64
 
 
 class SamplingModule(ConditionalModule):
@@ -26,6 +25,10 @@ class SamplingModule(ConditionalModule):
     latent_distribution: str = "normal"
     batch_norm: str = "standing"
     """Batch-norm statistics that sampling uses: "standing" (re-estimated) or "running"."""
+    standing_batches: int = 16
+    """Passes that standing statistics are the mean of."""
+    standing_batch_size: int = 64
+    """Images of each such pass."""
 
     _sampler: tuple[object, nn.Module] | None = None
 
@@ -169,7 +172,7 @@ class SamplingModule(ConditionalModule):
         if bn not in ("standing", "running"):
             raise ValueError(f"bn '{bn}'; allowed: standing, running")
         live = self.generator_ema if ema and self.generator_ema is not None else self.generator
-        if bn == "standing" and _normalizers(live):
+        if bn == "standing" and normalizers(live):
             yield self._with_standing_statistics(live)
             return
         with evaluating(live) as network:
@@ -186,17 +189,14 @@ class SamplingModule(ConditionalModule):
         if self._sampler is not None and self._sampler[0] == version:
             return self._sampler[1]
         network = copy.deepcopy(live).eval().requires_grad_(False)
-        for layer in _normalizers(network):
-            layer.reset_running_stats()
-            layer.momentum = None  # a plain mean over the batches
-            layer.train()
-        for start in range(0, STANDING_BATCHES * STANDING_BATCH_SIZE, STANDING_BATCH_SIZE):
-            indices = torch.arange(start, start + STANDING_BATCH_SIZE)
-            seed = stream(0, 0)
-            labels = self.drawn_labels(indices.tolist(), seed).to(self.device) if self.is_conditional else None
-            latents = self.sample_latents(indices.tolist(), seed).to(self.device)
-            self.synthesize(network, latents, labels)
-        network.eval()
+        size = self.standing_batch_size
+        with standing_statistics(network):
+            for start in range(0, self.standing_batches * size, size):
+                indices = torch.arange(start, start + size)
+                seed = stream(0, 0)
+                labels = self.drawn_labels(indices.tolist(), seed).to(self.device) if self.is_conditional else None
+                latents = self.sample_latents(indices.tolist(), seed).to(self.device)
+                self.synthesize(network, latents, labels)
         object.__setattr__(self, "_sampler", (version, network))  # not a sub-module: it must not enter checkpoints
         return network
 
@@ -204,9 +204,3 @@ class SamplingModule(ConditionalModule):
         """Free the copy that grids were drawn from."""
         super().teardown(stage)
         self._sampler = None
-
-
-def _normalizers(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """The batch norms that keep statistics."""
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    return [norm for norm in norms if norm.track_running_stats]

@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-__all__ = ["glorot_init", "normal_init", "uniform_init"]
+__all__ = ["glorot_init", "normal_init", "orthogonal_init", "uniform_init"]
 
 
 def normal_init(network: nn.Module, std: float = 0.02) -> None:
@@ -51,3 +51,15 @@ def glorot_init(network: nn.Module, gain: float = 1.0) -> None:
         nn.init.uniform_(module.weight, -bound, bound)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def orthogonal_init(network: nn.Module) -> None:
+    """Weights of convolutions, linear layers and embeddings semi-orthogonal as (rows, rest), biases 0.
+
+    Saxe et al. 2013 (arXiv:1312.6120); BigGAN's start (arXiv:1809.11096).
+    """
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)):
+            nn.init.orthogonal_(module.weight)
+            if not isinstance(module, nn.Embedding) and module.bias is not None:
+                nn.init.zeros_(module.bias)

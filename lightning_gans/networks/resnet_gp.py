@@ -7,71 +7,16 @@ norm, ReLU, convolution, beside a shortcut. The critic has no batch norm: the pe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_gans.layers.conditional_norm import ConditionalBatchNorm
+from lightning_gans.layers.conditional_norm import ConditionalBatchNorm, Norm
 from lightning_gans.layers.initialize import glorot_init
+from lightning_gans.layers.residual import ResidualBlock
 
-__all__ = ["ResBlock", "ResNetCritic", "ResNetGenerator"]
-
-Norm = Callable[[int], nn.Module]
-
-
-class ResBlock(nn.Module):
-    """(N, inside, H, W) -> (N, outside, H', W'), H' = 2H ("up"), H / 2 ("down") or H.
-
-    The convolution that does not change the size has as many channels as the side of the block with more detail, as both of
-    the code's files have it.
-    """
-
-    def __init__(
-        self,
-        inside: int,
-        outside: int,
-        resample: str | None = None,
-        norm: Norm | None = None,
-        first_bias: bool = True,
-    ) -> None:
-        super().__init__()
-        hidden = outside if resample == "up" else inside
-        self.resample = resample
-        self.norm1 = norm(inside) if norm else None
-        self.norm2 = norm(hidden) if norm else None
-        self.conv1 = nn.Conv2d(inside, hidden, 3, padding=1, bias=first_bias)
-        self.conv2 = nn.Conv2d(hidden, outside, 3, padding=1)
-        self.shortcut = nn.Conv2d(inside, outside, 1) if resample or inside != outside else None
-
-    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(N, inside, H, W), labels (N,) for a conditional norm."""
-        up, down = self.resample == "up", self.resample == "down"
-        hidden = F.relu(_normalize(self.norm1, features, labels))
-        hidden = self.conv1(_double(hidden) if up else hidden)
-        hidden = self.conv2(F.relu(_normalize(self.norm2, hidden, labels)))
-        shortcut = F.avg_pool2d(features, 2) if down else features  # before the 1x1 convolution: cheaper, and the same
-        if self.shortcut is not None:
-            shortcut = self.shortcut(shortcut)
-        # 1x1 convolution and repeating pixels commute too.
-        return (F.avg_pool2d(hidden, 2) if down else hidden) + (_double(shortcut) if up else shortcut)
-
-
-class ImageBlock(nn.Module):
-    """The critic's first block at 32x32: no activation on the image itself, (N, C, H, W) -> (N, outside, H / 2, W / 2)."""
-
-    def __init__(self, image_channels: int, outside: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(image_channels, outside, 3, padding=1)
-        self.conv2 = nn.Conv2d(outside, outside, 3, padding=1)
-        self.shortcut = nn.Conv2d(image_channels, outside, 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, outside, H / 2, W / 2)."""
-        hidden = F.avg_pool2d(self.conv2(F.relu(self.conv1(images))), 2)
-        shortcut: Tensor = self.shortcut(F.avg_pool2d(images, 2))
-        return hidden + shortcut
+__all__ = ["ResNetCritic", "ResNetGenerator"]
 
 
 class ResNetGenerator(nn.Module):
@@ -96,7 +41,7 @@ class ResNetGenerator(nn.Module):
         norm: Norm = nn.BatchNorm2d if num_classes is None else lambda width: ConditionalBatchNorm(width, num_classes)
         self.dense = nn.Linear(latent_dim, widths[0] * 16)
         self.blocks = nn.ModuleList(
-            ResBlock(inside, outside, "up", norm, first_bias=not large)
+            ResidualBlock(inside, outside, "up", norm=norm, first_bias=not large)
             for inside, outside in itertools.pairwise(widths)
         )
         self.norm = nn.BatchNorm2d(widths[-1])  # unconditional in the code too
@@ -126,13 +71,13 @@ class ResNetCritic(nn.Module):
             widths = _widths(image_shape[1].bit_length() - 3, channels)
             blocks: list[nn.Module] = [nn.Conv2d(image_shape[0], widths[0], 3, padding=1)]
             blocks += [
-                ResBlock(inside, outside, "down", _layer_norm, first_bias=False)
+                ResidualBlock(inside, outside, "down", norm=_layer_norm, first_bias=False)
                 for inside, outside in itertools.pairwise(widths)
             ]
             features = widths[-1] * 16
         else:
-            blocks = [ImageBlock(image_shape[0], channels)]
-            blocks += [ResBlock(channels, channels, resample) for resample in ("down", None, None)]
+            blocks = [ResidualBlock(image_shape[0], channels, "down", hidden=channels, preactivation=False)]
+            blocks += [ResidualBlock(channels, channels, resample) for resample in ("down", None, None)]
             features = channels
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(features, 1 + self.num_classes)
@@ -157,21 +102,10 @@ def _layer_norm(channels: int) -> nn.Module:
     return nn.GroupNorm(1, channels)
 
 
-def _double(features: Tensor) -> Tensor:
-    return F.interpolate(features, scale_factor=2, mode="nearest")
-
-
-def _normalize(norm: nn.Module | None, features: Tensor, labels: Tensor | None) -> Tensor:
-    if norm is None:
-        return features
-    normalized: Tensor = norm(features, labels) if isinstance(norm, ConditionalBatchNorm) else norm(features)
-    return normalized
-
-
 def _init(network: nn.Module) -> None:
     """The code's "he" start for 3x3 convolutions of blocks, Glorot's for all other layers."""
     glorot_init(network)
     for block in network.modules():
-        if isinstance(block, (ResBlock, ImageBlock)):
+        if isinstance(block, ResidualBlock):
             for convolution in (block.conv1, block.conv2):
                 glorot_init(convolution, gain=2.0**0.5)

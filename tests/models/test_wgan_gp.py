@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from lightning_gans import WGANGP
 from lightning_gans.layers.conditional_norm import ConditionalBatchNorm
+from lightning_gans.layers.residual import ResidualBlock
 from lightning_gans.networks.dcgan_gp import DCGANCritic
-from lightning_gans.networks.resnet_gp import ResBlock, ResNetCritic, ResNetGenerator
+from lightning_gans.networks.resnet_gp import ResNetCritic, ResNetGenerator
 from tests.contract import Contract
 from tests.training import fit
 
@@ -156,9 +157,9 @@ def test_dequantised_pixels_lie_where_the_code_has_them() -> None:
 def test_start_of_weights() -> None:
     torch.manual_seed(0)
     block = WGANGP(**{**SMALL, "discriminator_channels": 64}).discriminator.blocks[1]
-    assert isinstance(block, ResBlock)
+    assert isinstance(block, ResidualBlock)
     assert block.conv1.weight.std().item() == pytest.approx(math.sqrt(4 / (9 * 64 + 9 * 64)), rel=0.03)
-    assert block.shortcut is not None
+    assert isinstance(block.shortcut, nn.Conv2d)
     assert block.shortcut.weight.std().item() == pytest.approx(math.sqrt(2 / 128), rel=0.03)
     large = WGANGP((3, 64, 64), discriminator_channels=16)
     assert large.discriminator.layers[2].weight.std().item() == pytest.approx(0.02, rel=0.05)

@@ -1,0 +1,44 @@
+"""Self-attention over the positions of a map (SAGAN, Zhang et al. 2018, arXiv:1805.08318)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_gans.layers.spectral_norm import Wrap, plain
+
+__all__ = ["SelfAttention"]
+
+
+class SelfAttention(nn.Module):
+    """features + gain * attended, the gain starting at 0: (N, C, H, W) -> (N, C, H, W), H and W even.
+
+    Queries come from all positions; keys and values from maps pooled by 2, as the authors' code has them. Dot products are not
+    scaled. 1x1 convolutions without bias make C / 8 channels for queries and keys and C / 2 for values.
+    """
+
+    def __init__(self, channels: int, wrap: Wrap = plain) -> None:
+        super().__init__()
+        narrow, half = max(channels // 8, 1), max(channels // 2, 1)
+        self.query = wrap(nn.Conv2d(channels, narrow, 1, bias=False))
+        self.key = wrap(nn.Conv2d(channels, narrow, 1, bias=False))
+        self.value = wrap(nn.Conv2d(channels, half, 1, bias=False))
+        self.out = wrap(nn.Conv2d(half, channels, 1, bias=False))
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        height, width = features.shape[2:]
+        queries = _positions(self.query(features))  # (N, H * W, C / 8)
+        keys = _positions(F.max_pool2d(self.key(features), 2))  # (N, H * W / 4, C / 8)
+        values = _positions(F.max_pool2d(self.value(features), 2))  # (N, H * W / 4, C / 2)
+        attended = F.scaled_dot_product_attention(queries, keys, values, scale=1.0)  # (N, H * W, C / 2)
+        maps = attended.transpose(1, 2).unflatten(2, (height, width))  # (N, C / 2, H, W)
+        mixed: Tensor = self.out(maps)
+        return features + self.gain.to(mixed.dtype) * mixed
+
+
+def _positions(maps: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, H * W, C)."""
+    return maps.flatten(2).transpose(1, 2)

@@ -1,0 +1,168 @@
+"""Spectral normalisation: a layer's weight divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
+
+The singular value is followed by power iteration: one step in each forward pass in training mode, from the left vector `u` that
+the layer keeps. The right vector is worked out anew from `u` and the weight, so that what divides a weight is always its own.
+
+A layer's parameters and their names are those of the plain layer; `u` (rows,) is a buffer beside them. In an average of weights
+(`core/ema.py`) each layer follows its own averaged weight. A pass that is recomputed (gradient checkpointing) steps twice.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "SpectralConv2d",
+    "SpectralConvTranspose2d",
+    "SpectralEmbedding",
+    "SpectralLinear",
+    "SpectralNorm",
+    "Wrap",
+    "plain",
+    "spectral_norm",
+]
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+class Wrap(Protocol):
+    """What a block does to each of its layers: `plain`, `spectral_norm`, or a partial of it with other options."""
+
+    def __call__(self, layer: Layer, /) -> Layer: ...
+
+
+def plain(layer: Layer, /) -> Layer:
+    """The layer as it is."""
+    return layer
+
+
+class SpectralNorm(nn.Module):
+    """What layers with a normalised weight share; made by `spectral_norm`, not by a constructor."""
+
+    weight: Tensor
+    u: Tensor
+    eps: float
+    iterate_in_evaluation: bool
+
+    def matrix(self) -> Tensor:
+        """The weight with one row an output, (rows, columns); columns in the order of memory, which no singular value minds."""
+        weight = self.weight
+        if weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last):
+            weight = weight.permute(0, 2, 3, 1)  # (O, I, H, W) -> (O, H, W, I): a view flattens without a copy
+        return weight.flatten(1)
+
+    def normalized_weight(self) -> Tensor:
+        """The weight over its largest singular value, in 32-bit; in training mode one step of power iteration comes first.
+
+        Gradients flow through the singular value, u' W v, with both vectors taken as constants.
+        """
+        with torch.autocast(self.weight.device.type, enabled=False):
+            matrix = self.matrix()
+            left, right = self._vectors(matrix)
+            return self.weight / torch.dot(left, torch.mv(matrix, right))
+
+    @torch.no_grad()
+    def iterate(self) -> None:
+        """One step of power iteration, whatever the mode."""
+        with torch.autocast(self.weight.device.type, enabled=False):
+            self.u = self._step(self.matrix())[0]
+
+    @torch.no_grad()
+    def _vectors(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """Left and right singular vector, moved on in training mode.
+
+        `u` is replaced and not written into: graphs of earlier passes, compiled ones too, still need the old one.
+        """
+        if not self.training and not self.iterate_in_evaluation:
+            return self.u, F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=self.eps)
+        left, right = self._step(matrix)
+        if self.training:
+            self.u = left
+        return left, right
+
+    def _step(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        right = F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=self.eps)
+        return F.normalize(torch.mv(matrix, right), dim=0, eps=self.eps), right
+
+
+class SpectralConv2d(SpectralNorm, nn.Conv2d):
+    """A convolution with a normalised weight."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, in, H, W) -> (N, out, H', W')."""
+        convolved: Tensor = self._conv_forward(features, self.normalized_weight(), self.bias)
+        return convolved
+
+
+class SpectralConvTranspose2d(SpectralNorm, nn.ConvTranspose2d):
+    """A transposed convolution with a normalised weight; rows are its outputs, the weight's second axis."""
+
+    def matrix(self) -> Tensor:
+        """The weight as (out, in * H * W)."""
+        return self.weight.transpose(0, 1).flatten(1)  # (I, O, H, W) -> (O, I * H * W)
+
+    def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(N, in, H, W) -> (N, out, H', W').
+
+        Raises:
+            ValueError: an output size; the sizes that `output_padding` gives are enough here.
+        """
+        if output_size is not None:
+            raise ValueError(f"output_size={output_size}; allowed: None (set output_padding)")
+        options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return F.conv_transpose2d(features, self.normalized_weight(), self.bias, *options)  # type: ignore[arg-type]
+
+
+class SpectralLinear(SpectralNorm, nn.Linear):
+    """A linear layer with a normalised weight."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        return F.linear(features, self.normalized_weight(), self.bias)
+
+
+class SpectralEmbedding(SpectralNorm, nn.Embedding):
+    """Class vectors with a normalised matrix; a row a class."""
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """(N,) -> (N, embedding_dim)."""
+        return F.embedding(labels, self.normalized_weight())
+
+
+KINDS: dict[type[nn.Module], type[SpectralNorm]] = {
+    nn.Conv2d: SpectralConv2d,
+    nn.ConvTranspose2d: SpectralConvTranspose2d,
+    nn.Linear: SpectralLinear,
+    nn.Embedding: SpectralEmbedding,
+}
+
+
+def spectral_norm(layer: Layer, /, *, eps: float = 1e-12, iterate_in_evaluation: bool = False) -> Layer:
+    """Normalise a layer's weight: the layer itself, now of the class of `KINDS` that stands for its own.
+
+    Args:
+        layer: a convolution, transposed convolution, linear layer or embedding, not grouped.
+        eps: smallest norm that a vector is divided by (BigGAN 1e-4 in TensorFlow, 1e-6 in PyTorch).
+        iterate_in_evaluation: step in evaluation mode too, without keeping the vector (mimicry, BigGAN-PyTorch).
+
+    Raises:
+        TypeError: another kind of layer.
+        ValueError: a grouped convolution, whose weight is no single matrix.
+    """
+    kind = KINDS.get(type(layer))
+    if kind is None:
+        allowed = ", ".join(cls.__name__ for cls in KINDS)
+        raise TypeError(f"spectral norm of {type(layer).__name__}; allowed: {allowed}")
+    if getattr(layer, "groups", 1) != 1:
+        raise ValueError(f"spectral norm with groups={layer.groups}; allowed: 1")
+    layer.__class__ = kind  # type: ignore[assignment]
+    normalized: SpectralNorm = layer  # type: ignore[assignment]
+    normalized.eps, normalized.iterate_in_evaluation = eps, iterate_in_evaluation
+    # The paper starts at N(0, 1); its length is lost in the first step and only matters before it.
+    rows = len(normalized.matrix())
+    normalized.register_buffer("u", F.normalize(torch.randn(rows, device=normalized.weight.device), dim=0))
+    return layer
