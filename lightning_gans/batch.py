@@ -18,6 +18,7 @@ __all__ = [
     "PairedBatch",
     "TaggedBatch",
     "UnpairedBatch",
+    "dequantized",
     "normalize_batch",
     "to_float",
     "to_uint8",
@@ -53,6 +54,15 @@ class UnpairedBatch(TypedDict):
 
     a: Tensor
     b: Tensor
+
+
+def dequantized(images: Tensor, noise: Tensor) -> Tensor:
+    """Images in [-1, 1] as x / 128 - 1 + noise / 128, x from 0 to 255 and noise U[0, 1) of the same shape.
+
+    So the codes of WGAN-GP (arXiv:1704.00028) and SNGAN (arXiv:1802.05957) fill the gaps between pixels' values.
+    """
+    pixels = (images + 1.0) * 127.5
+    return pixels / 128.0 - 1.0 + noise / 128.0
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -123,4 +123,23 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("animegan", {"image_shape": (3, 64, 64)}, 4_167_875, 4_848_003),
     ("animegan", {"image_shape": (3, 32, 32)}, 4_020_035, 1_271_683),
     ("animegan", {"image_shape": (3, 32, 32), "tags": None}, 3_462_979, 1_236_833),
+    # Miyato et al. 2018: CIFAR-10 (mimicry's head has a bias), STL-10, 64 pixels, ImageNet; with classes (Miyato & Koyama)
+    ("sngan", {}, 4_276_739, 1_053_824),
+    ("sngan", {"head_bias": True}, 4_276_739, 1_053_825),
+    ("sngan", {"num_classes": 10, "conditional": True}, 4_304_387, 1_055_104),
+    ("sngan", {"num_classes": 100, "conditional": True}, 4_580_867, 1_066_624),
+    ("sngan", {"image_shape": (3, 48, 48)}, 4_878_083, 10_141_441),
+    ("sngan", {"image_shape": (3, 64, 64)}, 12_220_675, 10_141_441),
+    ("sngan", {"image_shape": (3, 64, 64), "num_classes": 1000, "conditional": True}, 17_974_915, 11_165_441),
+    ("sngan", {"image_shape": (3, 128, 128)}, 32_150_787, 29_017_857),
+    ("sngan", {"image_shape": (3, 128, 128), "num_classes": 1000, "conditional": True}, 41_996_931, 30_041_857),
+    # table 3, and the code's
+    ("sngan", {"network": "cnn"}, 3_812_355, 2_935_873),
+    ("sngan", {"network": "cnn", "image_shape": (3, 48, 48)}, 5_133_315, 2_946_113),
+    ("sngan", {"network": "cnn_code"}, 3_828_739, 5_860_865),
+    ("sngan", {"network": "cnn_code", "image_shape": (3, 48, 48)}, 5_170_179, 5_871_105),
+    # Zhang et al. 2018: attention at 32 and at 64; mimicry's at 32 pixels
+    ("sagan", {"num_classes": 1000}, 42_078_852, 39_463_618),
+    ("sagan", {"num_classes": 1000, "attention_size": 64}, 42_017_412, 39_448_258),
+    ("sagan", {"image_shape": (3, 32, 32), "num_classes": 10}, 4_386_308, 1_075_586),
 ]

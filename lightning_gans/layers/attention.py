@@ -33,10 +33,18 @@ class SelfAttention(nn.Module):
         queries = _positions(self.query(features))  # (N, H * W, C / 8)
         keys = _positions(F.max_pool2d(self.key(features), 2))  # (N, H * W / 4, C / 8)
         values = _positions(F.max_pool2d(self.value(features), 2))  # (N, H * W / 4, C / 2)
-        attended = F.scaled_dot_product_attention(queries, keys, values, scale=1.0)  # (N, H * W, C / 2)
+        attended = _attend(queries, keys, values)  # (N, H * W, C / 2)
         maps = attended.transpose(1, 2).unflatten(2, (height, width))  # (N, C / 2, H, W)
         mixed: Tensor = self.out(maps)
         return features + self.gain.to(mixed.dtype) * mixed
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """softmax(queries keys') values: (N, Q, D), (N, K, D), (N, K, V) -> (N, Q, V)."""
+    if queries.is_cuda:  # never holds all weights in memory; on CPU the plain products are the faster ones
+        return F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
+    weights = torch.softmax(torch.bmm(queries, keys.transpose(1, 2)), dim=2)  # (N, Q, K)
+    return torch.bmm(weights, values)
 
 
 def _positions(maps: Tensor) -> Tensor:

@@ -9,12 +9,15 @@ from torch import nn
 __all__ = ["glorot_init", "normal_init", "orthogonal_init", "uniform_init"]
 
 
-def normal_init(network: nn.Module, std: float = 0.02) -> None:
-    """Weights N(0, std), batch-norm gains N(1, std), all biases 0 (DCGAN, arXiv:1511.06434, section 4)."""
+def normal_init(network: nn.Module, std: float = 0.02, gains: bool = True) -> None:
+    """Weights N(0, std), batch-norm gains N(1, std), all biases 0 (DCGAN, arXiv:1511.06434, section 4).
+
+    Without `gains`, those of batch norm stay as they are: only DCGAN draws them.
+    """
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.normal_(module.weight, 0.0, std)
-        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine and gains:
             nn.init.normal_(module.weight, 1.0, std)
         else:
             continue

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_gans.layers.conditional_norm import Norm, normalize
+from lightning_gans.layers.initialize import glorot_init
 from lightning_gans.layers.spectral_norm import Wrap, plain
 
-__all__ = ["ResidualBlock", "half", "twice"]
+__all__ = ["ResidualBlock", "half", "residual_init", "twice"]
 
 RESAMPLE = ("up", "down", None)
 UPSAMPLING = ("nearest", "bilinear")
@@ -88,3 +89,12 @@ def twice(features: Tensor, mode: str = "nearest") -> Tensor:
 def half(features: Tensor) -> Tensor:
     """Means of 2x2 pixels: (N, C, H, W) -> (N, C, H / 2, W / 2)."""
     return F.avg_pool2d(features, 2)
+
+
+def residual_init(network: nn.Module) -> None:
+    """Glorot's start for all layers, with gain sqrt(2) for the 3x3 convolutions of blocks (codes of WGAN-GP and SNGAN)."""
+    glorot_init(network)
+    for block in network.modules():
+        if isinstance(block, ResidualBlock):
+            for convolution in (block.conv1, block.conv2):
+                glorot_init(convolution, gain=2.0**0.5)

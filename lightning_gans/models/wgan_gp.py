@@ -15,7 +15,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightning_gans.batch import Batch
+from lightning_gans.batch import Batch, dequantized
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.losses import wasserstein_discriminator, wasserstein_generator
@@ -151,9 +151,8 @@ class WGANGP(LatentModule):
         """The real images as the critic sees them."""
         if not self.dequantize:
             return images
-        pixels = (images + 1.0) * 127.5
         noise = (self.noise(tuple(images.shape), "uniform") + 1.0) / 2.0  # U[0, 1)
-        return 2.0 * (pixels / 256.0 - 0.5) + noise / 128.0
+        return dequantized(images, noise)
 
     def _judge(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         return _split(self.discriminate(images))

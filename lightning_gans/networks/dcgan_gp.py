@@ -104,10 +104,7 @@ def _norm(size: int, num_classes: int | None, vectors: bool) -> nn.Module:
 def _init(network: nn.Module, side: int) -> None:
     """N(0, 0.02) from 64 pixels on; below, the code's "he" start for convolutions and Glorot's for dense layers."""
     if side >= 64:
-        normal_init(network)
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d) and module.affine:
-                nn.init.ones_(module.weight)  # only DCGAN draws gains
+        normal_init(network, gains=False)
         return
     glorot_init(network, gain=2.0**0.5)
     for module in network.modules():

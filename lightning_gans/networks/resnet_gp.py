@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_gans.layers.conditional_norm import ConditionalBatchNorm, Norm
-from lightning_gans.layers.initialize import glorot_init
-from lightning_gans.layers.residual import ResidualBlock
+from lightning_gans.layers.residual import ResidualBlock, residual_init
 
 __all__ = ["ResNetCritic", "ResNetGenerator"]
 
@@ -46,7 +45,7 @@ class ResNetGenerator(nn.Module):
         )
         self.norm = nn.BatchNorm2d(widths[-1])  # unconditional in the code too
         self.image = nn.Conv2d(widths[-1], image_shape[0], 3, padding=1)
-        _init(self)
+        residual_init(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """(N, latent_dim), labels (N,) -> (N, C, S, S) in [-1, 1]."""
@@ -81,7 +80,7 @@ class ResNetCritic(nn.Module):
             features = channels
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(features, 1 + self.num_classes)
-        _init(self)
+        residual_init(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, S, S) -> (N,) or (N, 1 + K)."""
@@ -100,12 +99,3 @@ def _widths(doublings: int, channels: int) -> list[int]:
 def _layer_norm(channels: int) -> nn.Module:
     """Over all maps of a sample, with a gain and an offset a channel."""
     return nn.GroupNorm(1, channels)
-
-
-def _init(network: nn.Module) -> None:
-    """The code's "he" start for 3x3 convolutions of blocks, Glorot's for all other layers."""
-    glorot_init(network)
-    for block in network.modules():
-        if isinstance(block, ResidualBlock):
-            for convolution in (block.conv1, block.conv2):
-                glorot_init(convolution, gain=2.0**0.5)
