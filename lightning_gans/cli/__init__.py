@@ -7,6 +7,7 @@ answer at once. Results go to stdout, everything else to stderr; exit codes are 
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from collections.abc import Callable, Sequence
 
@@ -14,7 +15,7 @@ from lightning_gans.cli.errors import UsageError, did_you_mean, exit_code, one_l
 
 __all__ = ["COMMANDS", "main"]
 
-# command -> (the module that has a function of its name, what it does)
+# command -> (the module that has a function of its name, with _ behind a word of Python; what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("lightning_gans.cli.train", "train a model: lightning-gans train --model dcgan"),
     "generate": ("lightning_gans.cli.sampling", "draw images from a checkpoint: lightning-gans generate CKPT --out X"),
@@ -26,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "probe": (
         "lightning_gans.cli.probing",
         "how well the discriminator's features tell classes: lightning-gans probe CKPT",
+    ),
+    "import": (
+        "lightning_gans.cli.importing",
+        "weights of other projects: lightning-gans import FILE --model M --out CKPT",
     ),
 }
 
@@ -73,7 +78,9 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         kind = "option" if name.startswith("-") else "command"
         raise UsageError(f"unknown {kind} '{name}'.{did_you_mean(name, COMMANDS)} Choose from: {', '.join(COMMANDS)}")
-    command: Callable[[list[str]], int] = getattr(importlib.import_module(COMMANDS[name][0]), name)
+    command: Callable[[list[str]], int] = getattr(
+        importlib.import_module(COMMANDS[name][0]), f"{name}_" if keyword.iskeyword(name) else name
+    )
     return command(arguments[1:])
 
 

@@ -14,7 +14,7 @@ from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.registry import import_model, list_models, nearest
 
-__all__ = ["Started", "init_from", "load", "read_checkpoint"]
+__all__ = ["Started", "init_from", "load", "read_checkpoint", "write_checkpoint"]
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
@@ -69,6 +69,28 @@ def load(path: str | PathLike[str], bn: str = "standing") -> AdversarialModule:
     if isinstance(model, LatentModule):
         model.batch_norm = bn
     return model.eval()
+
+
+def write_checkpoint(model: AdversarialModule, path: str | PathLike[str]) -> None:
+    """Write a model that no Trainer holds: a checkpoint to sample from, or to start from (`--init_from`), not to resume.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    counters = ("seed", "iterations", "images_seen", "initialized", "decay_end")
+    checkpoint = {
+        "state_dict": model.state_dict(),
+        "hyper_parameters": dict(model.hparams),
+        "adversarial": {**{name: getattr(model, name) for name in counters}, "random": []},
+    }
+    part = target.with_name(f".{target.name}.part")
+    try:
+        torch.save(checkpoint, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 class Started(NamedTuple):

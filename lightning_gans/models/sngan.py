@@ -5,8 +5,8 @@ Discriminator, Miyato and Koyama 2018, arXiv:1802.05637. Code: pfnet-research/sn
 
 Where we differ: in each iteration the critic moves before the generator, the code the other way round: the same sequence but for
 its first turn. Fakes have the classes of the real images they are judged beside. The papers have networks for 32, 48, 64 and 128
-pixels; others of 4 or 6 times a power of two get a block more or less for each doubling. `upsampling`, `head_bias` and
-`iterate_in_evaluation` are there for weights that were trained with mimicry.
+pixels; others of 4 or 6 times a power of two get a block more or less for each doubling. `upsampling`, `head_bias`,
+`norm_eps` and `iterate_in_evaluation` are there for weights that were trained with mimicry.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class SNGAN(LatentModule):
         generator_channels: int | None = None,
         discriminator_channels: int | None = None,
         generator_norm: str = "batch",
+        norm_eps: float = 2e-5,
         loss: str | None = None,
         dequantize: bool = False,
         generator_batch_factor: int | None = None,
@@ -77,6 +78,7 @@ class SNGAN(LatentModule):
             generator_channels: channels of the last maps before the image; default resnet 256 up to 32 pixels, else 64.
             discriminator_channels: channels of the first maps; default resnet 128 up to 32 pixels, else 64.
             generator_norm: batch, cross_replica, group, layer, instance or none (resnet).
+            norm_eps: added to the variance (resnet; mimicry 1e-5).
             loss: hinge or non_saturating; default resnet hinge, cnn non_saturating.
             dequantize: pixels as x / 128 - 1 plus noise U[0, 1 / 128], as the code has them.
             generator_batch_factor: fakes of the generator's turn for each real image. Default: resnet 2 (at 64 pixels 1), cnn 1.
@@ -126,7 +128,13 @@ class SNGAN(LatentModule):
         sizes = widths(side, generator_channels, discriminator_channels)
         classes = num_classes if conditional else None
         generator = ResNetGenerator(
-            self.image_shape, sizes.generator, latent_dim, classes, norm=generator_norm, upsampling=upsampling
+            self.image_shape,
+            sizes.generator,
+            latent_dim,
+            classes,
+            norm=generator_norm,
+            eps=norm_eps,
+            upsampling=upsampling,
         )
         bias = side > 32 if head_bias is None else head_bias
         discriminator = ResNetCritic(

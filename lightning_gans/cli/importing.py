@@ -1,0 +1,55 @@
+"""``lightning-gans import``: weights that another project trained, as a checkpoint of ours. Flags are read without torch."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from lightning_gans.cli.errors import UsageError, did_you_mean, say
+from lightning_gans.cli.imports import quick_imports
+from lightning_gans.cli.parsing import CommandParser
+from lightning_gans.registry import import_model, list_models
+
+__all__ = ["import_"]
+
+
+def import_(arguments: list[str]) -> int:
+    """Read a generator's file, and a discriminator's if there is one; write one checkpoint; returns the exit code."""
+    parser = CommandParser(
+        prog="lightning-gans import", description="Make a checkpoint of another project's weights.", allow_abbrev=False
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a generator's weights; a discriminator's besides")
+    parser.add_argument("--model", required=True, help="the model they are of, such as sngan")
+    parser.add_argument("--out", required=True, metavar="CKPT", help="the checkpoint to write")
+    options = parser.parse_args(arguments)
+    if options.model not in list_models():
+        hint = did_you_mean(options.model, list_models())
+        raise UsageError(f"unknown --model '{options.model}'.{hint} Choose from: {', '.join(list_models())}")
+    if Path(options.out).is_dir():
+        raise UsageError(f"--out {options.out}: is a folder; allowed: a file")
+    with quick_imports():
+        from lightning_gans.core.latent import LatentModule
+        from lightning_gans.core.loading import write_checkpoint
+        from lightning_gans.weights.files import find_layout, read_weights
+
+    found: dict[str, Any] = {}
+    known: dict[str, Any] = {}
+    for file in options.files:
+        state = read_weights(file)
+        layout = find_layout(state, file)
+        if layout.player in found:
+            raise UsageError(f"{file} holds a {layout.player}, as {found[layout.player]} does; allowed: one of each")
+        found[layout.player] = file
+        known.update(layout.options(state))
+    if "generator" not in found:
+        raise UsageError(f"{options.files[0]} holds a discriminator; allowed: a generator, and a discriminator besides")
+    cls = import_model(options.model)
+    if not issubclass(cls, LatentModule):
+        raise UsageError(f"--model {options.model} takes no weights of {options.files[0]}")
+    known.update(conditional=known.get("num_classes") is not None, head_bias=True)
+    model = cls(**{name: value for name, value in known.items() if name in inspect.signature(cls).parameters})
+    for file in options.files:
+        say(f"{file}: {model.load_weights(file)}")
+    write_checkpoint(model, options.out)
+    return 0

@@ -1,0 +1,65 @@
+"""Files of weights: which layout they have, and what they hold."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lightning_gans.weights import mimicry
+from lightning_gans.weights.layout import Layout
+
+__all__ = ["LAYOUTS", "find_layout", "read_weights"]
+
+LAYOUTS: tuple[Layout, ...] = (mimicry.GENERATOR, mimicry.DISCRIMINATOR)
+NESTED = ("model_state_dict", "state_dict")  # under which checkpoints keep the weights
+
+
+def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
+    """The named tensors of a file, on CPU, read with ``weights_only=True``; ``.safetensors`` too.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it holds no named tensors.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"no weights at '{path}'")
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return dict(load_file(file))
+        held = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"'{path}' holds no weights, or more than tensors and plain values") from error
+    except (RuntimeError, EOFError, KeyError) as error:
+        raise ValueError(f"'{path}' is damaged, or holds no weights") from error
+    for key in NESTED:
+        if isinstance(held, dict) and isinstance(held.get(key), dict):
+            held = held[key]
+    tensors = (
+        {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
+        if isinstance(held, dict)
+        else {}
+    )
+    if not tensors:
+        raise ValueError(f"'{path}' holds no named tensors")
+    return tensors
+
+
+def find_layout(state: Mapping[str, Tensor], path: str | PathLike[str]) -> Layout:
+    """The layout of a state dict.
+
+    Raises:
+        ValueError: none that is known; names some of its tensors and the layouts that are.
+    """
+    for layout in LAYOUTS:
+        if layout.matches(state):
+            return layout
+    names, known = ", ".join(list(state)[:3]), ", ".join(layout.name for layout in LAYOUTS)
+    raise ValueError(f"'{path}' has no layout that is known (its first tensors: {names}); allowed: {known}")

@@ -1,0 +1,102 @@
+"""A layout of another project's state dict: where each of our tensors stands in it, and what of it only repeats others.
+
+One table serves both ways. Every tensor of a file is used exactly once, or follows from others; shapes must agree but for
+dimensions of 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Layout", "Place", "convert", "export"]
+
+
+class Place(NamedTuple):
+    """Where one of our tensors stands."""
+
+    keys: tuple[str, ...]
+    """The names it may have there; a file has one of them."""
+    part: int = 0
+    """Which of `parts` equal parts of the second dimension it is."""
+    parts: int = 1
+
+
+class Layout(NamedTuple):
+    """One network of one project."""
+
+    name: str
+    player: str
+    """generator or discriminator."""
+    matches: Callable[[Mapping[str, Tensor]], bool]
+    """Whether a state dict has this layout."""
+    place: Callable[[str, int], Place]
+    """(our name, our number of blocks) -> where it stands."""
+    derived: tuple[str, ...]
+    """Endings of names that follow from other tensors."""
+    options: Callable[[Mapping[str, Tensor]], dict[str, Any]]
+    """What a constructor needs to know for a state dict."""
+
+
+def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict in our names.
+
+    Args:
+        state: of the layout.
+        layout: which.
+        ours: our network's state dict, for names and shapes.
+
+    Raises:
+        ValueError: a tensor is missing, has another shape, or has no place here.
+    """
+    blocks, used = _blocks(ours), set()
+    converted = {}
+    for name, wanted in ours.items():
+        place = layout.place(name, blocks)
+        found = [key for key in place.keys if key in state]
+        if not found:
+            raise ValueError(f"no '{place.keys[0]}', which a {layout.name} has; here it is {name}")
+        used.add(found[0])
+        tensor = state[found[0]]
+        if place.parts > 1:
+            tensor = tensor.chunk(place.parts, dim=1)[place.part]
+        if _core(tensor) != _core(wanted):
+            raise ValueError(f"'{found[0]}' of {_sizes(tensor)}; this model's {name} has {_sizes(wanted)}")
+        converted[name] = tensor.reshape(wanted.shape).to(wanted.dtype).clone()
+    spare = [key for key in state if key not in used and not key.endswith(layout.derived)]
+    if spare:
+        raise ValueError(f"'{spare[0]}' has no place in this model (of {len(spare)} such tensors)")
+    return converted
+
+
+def export(ours: Mapping[str, Tensor], layout: Layout, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our state dict in the names and shapes of `like`, a state dict of the layout, without what is derived."""
+    blocks = _blocks(ours)
+    pieces: dict[str, dict[int, Tensor]] = {}
+    for name, tensor in ours.items():
+        place = layout.place(name, blocks)
+        key = next(key for key in place.keys if key in like)
+        pieces.setdefault(key, {})[place.part] = tensor
+    joined = {
+        key: torch.cat([parts[i] for i in sorted(parts)], dim=1) if len(parts) > 1 else parts[0]
+        for key, parts in pieces.items()
+    }
+    return {key: tensor.reshape(like[key].shape).clone() for key, tensor in joined.items()}
+
+
+def _blocks(ours: Mapping[str, Tensor]) -> int:
+    numbers = [int(name.split(".")[1]) for name in ours if name.startswith("blocks.")]
+    if not numbers:
+        raise ValueError("these weights are of residual blocks, and this model's network has none")
+    return 1 + max(numbers)
+
+
+def _core(tensor: Tensor) -> list[int]:
+    return [size for size in tensor.shape if size != 1]
+
+
+def _sizes(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "one number"
