@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lightning_gans.core.loading import load as load
     from lightning_gans.models.animegan import AnimeGAN as AnimeGAN
     from lightning_gans.models.began import BEGAN as BEGAN
+    from lightning_gans.models.biggan import BigGAN as BigGAN
+    from lightning_gans.models.biggan_deep import BigGANDeep as BigGANDeep
     from lightning_gans.models.cgan import CGAN as CGAN
     from lightning_gans.models.cogan import CoGAN as CoGAN
     from lightning_gans.models.created_equal import CreatedEqual as CreatedEqual

@@ -160,8 +160,11 @@ def add_orthogonal_gradients_(weights: Iterable[nn.Parameter], factor: float) ->
             continue
         with torch.autocast(weight.device.type, enabled=False):
             matrix = weight.float().flatten(1)
-            gradient = 4.0 * factor * _off_diagonal(matrix) @ matrix
-        weight.grad.add_(gradient.view_as(weight))
+            if len(matrix) > matrix.shape[1]:  # many more rows than columns, as a dense layer has: never rows x rows
+                gradient = matrix @ (matrix.t() @ matrix) - matrix.square().sum(dim=1, keepdim=True) * matrix
+            else:
+                gradient = _off_diagonal(matrix) @ matrix
+        weight.grad.add_(gradient.view_as(weight), alpha=4.0 * factor)
 
 
 def _off_diagonal(matrix: Tensor) -> Tensor:

@@ -142,4 +142,66 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("sagan", {"num_classes": 1000}, 42_078_852, 39_463_618),
     ("sagan", {"num_classes": 1000, "attention_size": 64}, 42_017_412, 39_448_258),
     ("sagan", {"image_shape": (3, 32, 32), "num_classes": 10}, 4_386_308, 1_075_586),
+    # Brock et al. 2018, table 1's 158.3M, and BigGAN-PyTorch's other width; compare_gan's 256 and 512 pixels
+    ("biggan", {"num_classes": 1000}, 70_433_988, 87_982_370),
+    (
+        "biggan",
+        {"num_classes": 1000, "generator_channels": 64, "discriminator_channels": 64},
+        31_978_628,
+        39_448_258,
+    ),
+    ("biggan", {"image_shape": (3, 256, 256), "num_classes": 1000}, 82_235_844, 99_225_890),
+    (
+        "biggan",
+        {
+            "image_shape": (3, 256, 256),
+            "num_classes": 1000,
+            "attention_size": 128,
+            "discriminator_attention_size": 64,
+            "equal_shortcuts": False,
+        },
+        82_097_604,
+        98_635_298,
+    ),
+    (
+        "biggan",
+        {"image_shape": (3, 512, 512), "num_classes": 1000, "equal_shortcuts": False},
+        82_468_068,
+        98_801_378,
+    ),
+    # 64 pixels with attention at 32 and 64, and wider; 32 pixels: CIFAR-10's, and with split noise
+    ("biggan", {"image_shape": (3, 64, 64), "num_classes": 1000}, 31_969_540, 20_571_842),
+    ("biggan", {"image_shape": (3, 64, 64), "num_classes": 1000, "attention_size": 64}, 31_908_100, 20_566_721),
+    (
+        "biggan",
+        {
+            "image_shape": (3, 64, 64),
+            "num_classes": 1000,
+            "generator_channels": 96,
+            "discriminator_channels": 96,
+        },
+        70_377_348,
+        45_511_970,
+    ),
+    ("biggan", {"image_shape": (3, 32, 32), "num_classes": 10}, 4_304_387, 4_207_361),
+    ("biggan", {"image_shape": (3, 32, 32), "num_classes": 10, "network": "hierarchical"}, 4_287_235, 4_207_361),
+    # appendix B; with the last convolution of the released weights; other sizes
+    ("biggan_deep", {"num_classes": 1000}, 50_244_484, 34_590_210),
+    ("biggan_deep", {"num_classes": 1000, "image_channels": 128}, 50_388_609, 34_590_210),
+    ("biggan_deep", {"image_shape": (3, 256, 256), "num_classes": 1000}, 55_736_708, 38_247_426),
+    (
+        "biggan_deep",
+        {"image_shape": (3, 256, 256), "num_classes": 1000, "image_channels": 128},
+        55_880_833,
+        38_247_426,
+    ),
+    # the released generator at 512 pixels; the critic is ours
+    (
+        "biggan_deep",
+        {"image_shape": (3, 512, 512), "num_classes": 1000, "image_channels": 128},
+        56_163_905,
+        38_301_122,
+    ),
+    ("biggan_deep", {"image_shape": (3, 64, 64), "num_classes": 1000}, 49_829_636, 20_951_554),
+    ("biggan_deep", {"image_shape": (3, 32, 32), "num_classes": 10}, 7_435_267, 2_581_249),
 ]

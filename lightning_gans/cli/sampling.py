@@ -25,7 +25,12 @@ def generate(arguments: list[str]) -> int:
         "--tags",
         help="'blue hair, smile': by comma; other tags are off, unnamed hair and eye colours drawn; default: all drawn",
     )
-    parser.add_argument("--truncation", type=float, default=1.0, help="factor on the latents; 1: none (default)")
+    parser.add_argument(
+        "--truncation",
+        type=float,
+        default=1.0,
+        help="factor on the latents, BigGAN's threshold for them; 1: none (default)",
+    )
     parser.add_argument("--batch_size", type=positive, default=64, help="images a pass; changes nothing but memory")
     options = parser.parse_args(arguments)
     if options.classes is not None and options.tags is not None:

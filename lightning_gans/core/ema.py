@@ -56,7 +56,7 @@ class Averager:
         """Make the average equal to the network."""
         torch._foreach_copy_(self.averages, self.weights)
         for layer, mean in self.spectral:
-            mean.u = layer.u.clone()
+            mean.follow(layer)
         self._copy_buffers()
 
     def _copy_buffers(self) -> None:

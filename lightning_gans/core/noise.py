@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-__all__ = ["DISTRIBUTIONS", "Draw", "Turn", "draw", "stream"]
+__all__ = ["DISTRIBUTIONS", "Draw", "Turn", "below", "draw", "stream"]
 
 DISTRIBUTIONS = ("normal", "uniform")
+
+CANDIDATES = 4096  # numbers drawn at a time to replace those outside a threshold
 
 Draw = Callable[[tuple[int, ...], str], Tensor]
 """(shape, distribution) -> float32 tensor; distribution "normal" is N(0, 1), "uniform" is U[-1, 1]."""
@@ -39,6 +41,25 @@ def draw(shape: Sequence[int], distribution: str, generator: torch.Generator) ->
     if distribution == "uniform":
         return torch.rand(*shape, generator=generator, device=generator.device).mul_(2.0).sub_(1.0)
     raise ValueError(f"distribution '{distribution}'; allowed: {', '.join(DISTRIBUTIONS)}")
+
+
+def below(threshold: float, source: Draw) -> Draw:
+    """`source`, but numbers of N(0, 1) from `threshold` on, on either side, are drawn anew until all lie below it.
+
+    The truncation trick (Brock et al. 2018, arXiv:1809.11096, section 3.1).
+    """
+
+    def resampled(shape: tuple[int, ...], distribution: str) -> Tensor:
+        numbers = source(shape, distribution)
+        outside = numbers.abs() >= threshold
+        while distribution == "normal" and outside.any():
+            fresh = source((CANDIDATES,), distribution)
+            fresh = fresh[fresh.abs() < threshold][: int(outside.sum())]
+            numbers[outside.nonzero(as_tuple=True)] = torch.cat([fresh, numbers[outside][len(fresh) :]])
+            outside = numbers.abs() >= threshold
+        return numbers
+
+    return resampled
 
 
 @dataclass

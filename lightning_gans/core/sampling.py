@@ -12,10 +12,15 @@ from torch import Tensor, nn
 
 from lightning_gans.core.conditions import ConditionalModule
 from lightning_gans.core.modes import evaluating
-from lightning_gans.core.noise import Draw, draw, stream
+from lightning_gans.core.noise import Draw, below, draw, stream
 from lightning_gans.layers.norms import normalizers, standing_statistics
+from lightning_gans.layers.tabulated_norm import at_truncation, has_tables
 
-__all__ = ["SamplingModule"]
+__all__ = ["TRUNCATIONS", "SamplingModule"]
+
+TRUNCATIONS = ("factor", "threshold", "bounded_factor")
+BOUND = 2.0  # of "bounded_factor"
+SMALLEST = 1e-3  # threshold: below it, redrawing would not end
 
 
 class SamplingModule(ConditionalModule):
@@ -25,6 +30,10 @@ class SamplingModule(ConditionalModule):
     latent_distribution: str = "normal"
     batch_norm: str = "standing"
     """Batch-norm statistics that sampling uses: "standing" (re-estimated) or "running"."""
+    truncation_trick: str = "factor"
+    """What a truncation of latents does: "factor", it multiplies them; "threshold" (BigGAN), numbers of N(0, 1) are drawn anew
+    until they lie below it, 1 meaning none; "bounded_factor" (BigGAN's modules on TF Hub), all are drawn below 2 and multiplied by
+    it. Standing statistics are those of latents so truncated, but for "factor"."""
     standing_batches: int = 16
     """Passes that standing statistics are the mean of."""
     standing_batch_size: int = 64
@@ -45,19 +54,26 @@ class SamplingModule(ConditionalModule):
         """Images of the raw generator, as it stands (training or evaluation mode)."""
         return self.synthesize(self.generator, latents, labels)
 
-    def sample_latents(self, indices: Iterable[int], seed: int) -> Tensor:
+    def sample_latents(self, indices: Iterable[int], seed: int, truncation: float = 1.0) -> Tensor:
         """Latents of images `indices` of the set named `seed`, (len(indices), latent_dim), on CPU: row i depends on
-        (seed, indices[i]) only."""
+        (seed, indices[i]) only. `truncation` acts as `truncation_trick` says."""
         generator = torch.Generator()
 
         def source(shape: tuple[int, ...], distribution: str) -> Tensor:
             return draw(shape, distribution, generator)
 
+        trick = self.truncation_trick
+        drawn: Draw = source
+        if trick == "threshold" and truncation != 1.0:
+            drawn = below(truncation, source)
+        elif trick == "bounded_factor":
+            drawn = below(BOUND, source)
         rows = []
         for index in indices:
             generator.manual_seed(stream(seed, index))
-            rows.append(self.latents(1, source))
-        return torch.cat(rows)
+            rows.append(self.latents(1, drawn))
+        latents = torch.cat(rows)
+        return latents if trick == "threshold" else latents * truncation
 
     def generate(
         self,
@@ -79,7 +95,7 @@ class SamplingModule(ConditionalModule):
             labels: a class an image, cycled to `n`; None takes i % num_classes. For a model with tags rows of them, float
                 (m, T), cycled; None draws them as in training.
             tags: names of tags, as a list or by comma: these are on and others off, but unnamed colours of hair and eyes are drawn.
-            truncation: factor on the latents; below 1 trades variety for likelihood.
+            truncation: factor on the latents, or what `truncation_trick` says; below 1 trades variety for likelihood.
             ema: use the running average of the generator, if there is one.
             batch_size: images a pass; the result does not depend on it.
             bn: batch-norm statistics, "standing" (re-estimated) or "running"; default `self.batch_norm`.
@@ -117,18 +133,18 @@ class SamplingModule(ConditionalModule):
             raise ValueError(f"n={n}; allowed: 0 or more")
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}; allowed: 1 or more")
-        if truncation < 0.0:
-            raise ValueError(f"truncation={truncation}; allowed: 0 or more, 1 = none")
+        self._check_truncation(truncation)
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         told = self.conditions(n, seed, labels, tags)
         chosen = range(n) if indices is None else indices
         rows = (chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size))
         return (
             self.render(
-                self.sample_latents(row, seed) * truncation,
+                self.sample_latents(row, seed, truncation),
                 None if told is None else told[list(row)],
                 ema=ema,
                 bn=bn,
+                truncation=truncation,
             )
             for row in rows
         )
@@ -138,13 +154,31 @@ class SamplingModule(ConditionalModule):
         return self.generate(n, seed=seed, labels=labels)
 
     def render(
-        self, latents: Tensor, labels: Tensor | None = None, *, ema: bool = True, bn: str | None = None
+        self,
+        latents: Tensor,
+        labels: Tensor | None = None,
+        *,
+        ema: bool = True,
+        bn: str | None = None,
+        truncation: float = 1.0,
     ) -> Tensor:
-        """Images of given latents (N, latent_dim), in evaluation mode: float32 (N, C, H, W) in [-1, 1] on CPU."""
-        with torch.no_grad(), self._sampling_network(ema, bn or self.batch_norm) as network:
+        """Images of given latents (N, latent_dim), in evaluation mode: float32 (N, C, H, W) in [-1, 1] on CPU.
+
+        `truncation` is that of the latents; batch-norm statistics may depend on it.
+        """
+        with torch.no_grad(), self._sampling_network(ema, bn or self.batch_norm, truncation) as network:
             labels = None if labels is None else labels.to(self.device)
             images = self.synthesize(network, latents.to(self.device), labels)
             return images.float().clamp(-1.0, 1.0).cpu().contiguous()
+
+    def _check_truncation(self, truncation: float) -> None:
+        low, trick = truncation < 0.0, self.truncation_trick
+        if trick == "factor" and low:
+            raise ValueError(f"truncation={truncation}; allowed: 0 or more, 1 = none")
+        if trick == "threshold" and truncation < SMALLEST:
+            raise ValueError(f"truncation={truncation}; allowed: {SMALLEST:g} or more, 1 = none")
+        if trick == "bounded_factor" and not 0.0 < truncation <= 1.0:
+            raise ValueError(f"truncation={truncation}; allowed: more than 0, up to 1")
 
     def conditions(
         self,
@@ -167,25 +201,25 @@ class SamplingModule(ConditionalModule):
         return self.drawn_labels(range(n), seed) if self.is_conditional else None
 
     @contextmanager
-    def _sampling_network(self, ema: bool, bn: str) -> Iterator[nn.Module]:
+    def _sampling_network(self, ema: bool, bn: str, truncation: float = 1.0) -> Iterator[nn.Module]:
         """The generator to sample from, in evaluation mode; with standing statistics it is a copy, never the live one."""
         if bn not in ("standing", "running"):
             raise ValueError(f"bn '{bn}'; allowed: standing, running")
         live = self.generator_ema if ema and self.generator_ema is not None else self.generator
-        if bn == "standing" and normalizers(live):
-            yield self._with_standing_statistics(live)
+        if bn == "standing" and not all(map(has_tables, normalizers(live))):
+            yield self._with_standing_statistics(live, 1.0 if self.truncation_trick == "factor" else truncation)
             return
-        with evaluating(live) as network:
+        with evaluating(live) as network, at_truncation(network, truncation):
             yield network
 
-    def _with_standing_statistics(self, live: nn.Module) -> nn.Module:
+    def _with_standing_statistics(self, live: nn.Module, truncation: float) -> nn.Module:
         """A copy whose batch-norm statistics are re-estimated from seeded batches; kept until the weights change.
 
         Running statistics trail behind the weights, and an average of weights has none of its own.
         """
         # Tensors' version counters miss fused optimiser steps; norms cost little beside the estimate.
         norms = torch.stack(torch._foreach_norm(list(live.parameters()))).tolist()
-        version = (id(live), self.device, norms)
+        version = (id(live), self.device, norms, truncation)
         if self._sampler is not None and self._sampler[0] == version:
             return self._sampler[1]
         network = copy.deepcopy(live).eval().requires_grad_(False)
@@ -195,7 +229,7 @@ class SamplingModule(ConditionalModule):
                 indices = torch.arange(start, start + size)
                 seed = stream(0, 0)
                 labels = self.drawn_labels(indices.tolist(), seed).to(self.device) if self.is_conditional else None
-                latents = self.sample_latents(indices.tolist(), seed).to(self.device)
+                latents = self.sample_latents(indices.tolist(), seed, truncation).to(self.device)
                 self.synthesize(network, latents, labels)
         object.__setattr__(self, "_sampler", (version, network))  # not a sub-module: it must not enter checkpoints
         return network

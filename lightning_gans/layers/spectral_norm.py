@@ -1,7 +1,8 @@
 """Spectral normalisation: a layer's weight divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
 
 The singular value is followed by power iteration: one step in each forward pass in training mode, from the left vector `u` that
-the layer keeps. The right vector is worked out anew from `u` and the weight, so that what divides a weight is always its own.
+the layer keeps. The right vector is worked out anew from `u` and the weight, so that what divides a weight is always its own;
+released weights that come with it, or with the singular value, are held by layers that keep those too.
 
 A layer's parameters and their names are those of the plain layer; `u` (rows,) is a buffer beside them. In an average of weights
 (`core/ema.py`) each layer follows its own averaged weight. A pass that is recomputed (gradient checkpointing) steps twice.
@@ -45,13 +46,21 @@ class SpectralNorm(nn.Module):
 
     weight: Tensor
     u: Tensor
+    v: Tensor
+    """(columns,), where it is kept."""
+    sigma: Tensor
+    """(1,), of the latest pass in training mode, where it is kept."""
     eps: float
     iterate_in_evaluation: bool
 
     def matrix(self) -> Tensor:
-        """The weight with one row an output, (rows, columns); columns in the order of memory, which no singular value minds."""
+        """The weight with one row an output, (rows, columns); columns in the order of memory, which no singular value minds.
+
+        A kept right vector does: its layer's columns are always in the plain order.
+        """
         weight = self.weight
-        if weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last):
+        kept = "v" in self._buffers
+        if not kept and weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last):
             weight = weight.permute(0, 2, 3, 1)  # (O, I, H, W) -> (O, H, W, I): a view flattens without a copy
         return weight.flatten(1)
 
@@ -63,13 +72,26 @@ class SpectralNorm(nn.Module):
         with torch.autocast(self.weight.device.type, enabled=False):
             matrix = self.matrix()
             left, right = self._vectors(matrix)
-            return self.weight / torch.dot(left, torch.mv(matrix, right))
+            value = torch.dot(left, torch.mv(matrix, right))
+            if self.training and "sigma" in self._buffers:
+                self.sigma = value.detach().view(1)
+            return self.weight / value
 
     @torch.no_grad()
     def iterate(self) -> None:
         """One step of power iteration, whatever the mode."""
         with torch.autocast(self.weight.device.type, enabled=False):
-            self.u = self._step(self.matrix())[0]
+            matrix = self.matrix()
+            left, right = self._step(matrix)
+            self._keep(left, right)
+            if "sigma" in self._buffers:
+                self.sigma = torch.dot(left, torch.mv(matrix, right)).view(1)
+
+    @torch.no_grad()
+    def follow(self, other: SpectralNorm) -> None:
+        """Take over the vectors of a layer of the same kind."""
+        for name, vector in other.named_buffers(recurse=False):
+            setattr(self, name, vector.clone())
 
     @torch.no_grad()
     def _vectors(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,11 +100,18 @@ class SpectralNorm(nn.Module):
         `u` is replaced and not written into: graphs of earlier passes, compiled ones too, still need the old one.
         """
         if not self.training and not self.iterate_in_evaluation:
+            if "v" in self._buffers:
+                return self.u, self.v
             return self.u, F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=self.eps)
         left, right = self._step(matrix)
         if self.training:
-            self.u = left
+            self._keep(left, right)
         return left, right
+
+    def _keep(self, left: Tensor, right: Tensor) -> None:
+        self.u = left
+        if "v" in self._buffers:
+            self.v = right
 
     def _step(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
         right = F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=self.eps)
@@ -141,17 +170,21 @@ KINDS: dict[type[nn.Module], type[SpectralNorm]] = {
 }
 
 
-def spectral_norm(layer: Layer, /, *, eps: float = 1e-12, iterate_in_evaluation: bool = False) -> Layer:
+def spectral_norm(
+    layer: Layer, /, *, eps: float = 1e-12, iterate_in_evaluation: bool = False, keep: str | None = None
+) -> Layer:
     """Normalise a layer's weight: the layer itself, now of the class of `KINDS` that stands for its own.
 
     Args:
         layer: a convolution, transposed convolution, linear layer or embedding, not grouped.
         eps: smallest norm that a vector is divided by (BigGAN 1e-4 in TensorFlow, 1e-6 in PyTorch).
         iterate_in_evaluation: step in evaluation mode too, without keeping the vector (mimicry, BigGAN-PyTorch).
+        keep: what the layer holds beside `u`: "v", the right vector, which evaluation then uses (torch's own spectral norm);
+            "sigma", the singular value, which nothing uses (BigGAN-PyTorch).
 
     Raises:
         TypeError: another kind of layer.
-        ValueError: a grouped convolution, whose weight is no single matrix.
+        ValueError: a grouped convolution, whose weight is no single matrix, or an unknown thing to keep.
     """
     kind = KINDS.get(type(layer))
     if kind is None:
@@ -159,10 +192,16 @@ def spectral_norm(layer: Layer, /, *, eps: float = 1e-12, iterate_in_evaluation:
         raise TypeError(f"spectral norm of {type(layer).__name__}; allowed: {allowed}")
     if getattr(layer, "groups", 1) != 1:
         raise ValueError(f"spectral norm with groups={layer.groups}; allowed: 1")
+    if keep not in (None, "v", "sigma"):
+        raise ValueError(f"keep='{keep}'; allowed: None, v, sigma")
     layer.__class__ = kind  # type: ignore[assignment]
     normalized: SpectralNorm = layer  # type: ignore[assignment]
     normalized.eps, normalized.iterate_in_evaluation = eps, iterate_in_evaluation
     # The paper starts at N(0, 1); its length is lost in the first step and only matters before it.
-    rows = len(normalized.matrix())
-    normalized.register_buffer("u", F.normalize(torch.randn(rows, device=normalized.weight.device), dim=0))
+    (rows, columns), device = normalized.matrix().shape, normalized.weight.device
+    normalized.register_buffer("u", F.normalize(torch.randn(rows, device=device), dim=0))
+    if keep == "v":
+        normalized.register_buffer("v", F.normalize(torch.randn(columns, device=device), dim=0))
+    elif keep == "sigma":
+        normalized.register_buffer("sigma", torch.ones(1, device=device))
     return layer

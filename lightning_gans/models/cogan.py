@@ -238,7 +238,7 @@ class CoGAN(ClassifyingModule):
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         batches = [
             self.render_pairs(
-                self.sample_latents(range(start, min(start + batch_size, n)), seed) * truncation, ema=ema, bn=bn
+                self.sample_latents(range(start, min(start + batch_size, n)), seed, truncation), ema=ema, bn=bn
             )
             for start in range(0, n, batch_size)
         ]
@@ -253,7 +253,13 @@ class CoGAN(ClassifyingModule):
         return super().render(latents, None, ema=ema, bn=bn)
 
     def render(
-        self, latents: Tensor, labels: Tensor | None = None, *, ema: bool = True, bn: str | None = None
+        self,
+        latents: Tensor,
+        labels: Tensor | None = None,
+        *,
+        ema: bool = True,
+        bn: str | None = None,
+        truncation: float = 1.0,
     ) -> Tensor:
         """Domain a's pictures of given latents (N, latent_dim): float32 (N, C, H, W) in [-1, 1] on CPU."""
-        return super().render(latents, labels, ema=ema, bn=bn)[:, 0].contiguous()
+        return super().render(latents, labels, ema=ema, bn=bn, truncation=truncation)[:, 0].contiguous()

@@ -99,6 +99,10 @@ def test_every_recipe_names_itself_and_opens_with_what_it_is() -> None:
         text = path.read_text()
         values = yaml.safe_load(text)
         assert text.startswith("# ")
-        assert path.stem in (values["model_name"], f"{values['model_name']}-{values['data_name']}")
+        if values["data_name"] == "image_folder":  # named after the set that lies in the folder; used with --config
+            assert path.stem.startswith(f"{values['model_name']}-")
+            assert f"--config lightning_gans/recipes/{path.name}" in text
+        else:
+            assert path.stem in (values["model_name"], f"{values['model_name']}-{values['data_name']}")
         assert values["trainer"]["max_steps"] > 0
         assert values["trainer"]["max_epochs"] == -1

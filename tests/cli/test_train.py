@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from datamodules import drawn_faces
 from lightning_gans.cli.loggers import drop_rows
@@ -162,14 +163,25 @@ def downloads(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return root
 
 
+def folder_of_classes(path: Path) -> Path:
+    """Two sub-folders of small pictures."""
+    root = path / "pictures"
+    for index in range(4):
+        (root / f"class_{index % 2}").mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((70, 64), 40 + index).convert("RGB").save(root / f"class_{index % 2}" / f"{index}.png")
+    return root
+
+
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
 def test_every_recipe_runs(call: Call, recipe: str, downloads: Path, tmp_path: Path) -> None:
     model, _, data = recipe.partition("-")
-    flags = ["--data", data] if data else []
-    flags += ["--data.root", downloads] if data and data != "gaussians" else []  # points are drawn, not stored
     names = yaml.safe_load((RECIPES / f"{recipe}.yaml").read_text())
-    flags += ["--data.size", "32"] if names["data"].get("size", 0) == 128 else []  # pictures of 128 pixels take minutes
-    answer = call("train", "--model", model, *flags, *TINY, "--data.batch_size", "8", "--trainer.max_steps", "2")
+    flags, small = ["--model", model, *(["--data", data] if data else [])], "32"
+    flags += ["--data.root", downloads] if data and data != "gaussians" else []  # points are drawn, not stored
+    if names["data_name"] == "image_folder":
+        flags, small = ["--config", RECIPES / f"{recipe}.yaml", "--data.root", folder_of_classes(tmp_path)], "64"
+    flags += ["--data.size", small] if names["data"].get("size", 0) == 128 else []  # pictures of 128 pixels take minutes
+    answer = call("train", *flags, *TINY, "--data.batch_size", "8", "--trainer.max_steps", "2")
     assert (answer.code, answer.out) == (0, ""), answer.err
     run = tmp_path / "runs" / f"{names['model_name']}-{names['data_name']}" / "1"
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2

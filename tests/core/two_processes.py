@@ -15,13 +15,14 @@ from typing import Any
 import torch
 
 from datamodules import Digits
+from lightning_gans import BigGAN
 from lightning_gans.callbacks import Evaluate
 from lightning_gans.metrics.scores import Score
 from tests.contract import Contract
 from tests.core.toys import Toy
 from tests.training import fit
 
-__all__ = ["STEPS", "Scorer", "contracts", "scorer", "toy", "toy_data"]
+__all__ = ["STEPS", "Scorer", "contracts", "cross_replica", "cross_replica_data", "scorer", "toy", "toy_data"]
 
 STEPS = 5
 
@@ -44,6 +45,18 @@ def toy(**options: Any) -> Toy:
 def toy_data(processes: int) -> Digits:
     """The same joint batch for any number of processes."""
     return Digits(size=8, batch_size=16 // processes)
+
+
+def cross_replica() -> BigGAN:
+    """Batch norm over all processes' images: two processes must equal one."""
+    torch.manual_seed(3)
+    sizes: dict[str, Any] = {"generator_channels": 2, "discriminator_channels": 2, "num_classes": 10, "latent_dim": 8}
+    return BigGAN((1, 32, 32), network="hierarchical", ema_start=0, lr=1e-3, discriminator_lr=1e-3, **sizes)
+
+
+def cross_replica_data(processes: int) -> Digits:
+    """The same joint batch for any number of processes."""
+    return Digits(size=32, batch_size=8 // processes)
 
 
 class Scorer(Evaluate):
@@ -87,6 +100,9 @@ def main(folder: Path) -> None:
     torch.save(
         {"state": scored.state_dict(), "scores": scores, "best": callback.best}, folder / f"toy_scored-{rank}.pt"
     )
+    joint = cross_replica()
+    fit(joint, STEPS, cross_replica_data(2), **options)
+    torch.save({"state": joint.state_dict()}, folder / f"cross_replica-{rank}.pt")
     for name, contract in contracts():
         torch.manual_seed(4)
         model = contract.tiny(ema_decay=0.9)

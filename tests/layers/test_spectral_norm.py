@@ -180,3 +180,48 @@ def test_errors() -> None:
         spectral_norm(nn.Conv2d(4, 4, 3, groups=2))
     layer = nn.Linear(2, 2)
     assert plain(layer) is layer
+
+
+def test_kept_right_vector_is_used_in_evaluation() -> None:
+    layer = spectral_norm(nn.Conv2d(3, 5, 3), keep="v")
+    layer.weight.data = layer.weight.data.to(memory_format=torch.channels_last)
+    reference = nn.utils.spectral_norm(nn.Conv2d(3, 5, 3))
+    with torch.no_grad():
+        reference.weight_orig.copy_(layer.weight)
+        reference.bias.copy_(layer.bias)
+        reference.weight_u.copy_(layer.u)
+        reference.weight_v.copy_(layer.v)
+    images = torch.randn(2, 3, 8, 8)
+    for training in (False, True, True, False):  # not converged: both vectors count
+        layer.train(training), reference.train(training)
+        torch.testing.assert_close(layer(images), reference(images))
+        torch.testing.assert_close(layer.u, reference.weight_u)
+        torch.testing.assert_close(layer.v, reference.weight_v)
+
+
+def test_kept_singular_value_is_of_the_latest_pass_in_training() -> None:
+    layer = spectral_norm(nn.Linear(4, 3), keep="sigma")
+    assert layer.sigma.tolist() == [1.0]
+    layer.eval()(torch.randn(1, 4))
+    assert layer.sigma.tolist() == [1.0]
+    for _ in range(50):
+        layer.train()(torch.randn(1, 4))
+    torch.testing.assert_close(layer.sigma[0], torch.linalg.matrix_norm(layer.weight.detach(), 2))
+    with pytest.raises(ValueError, match=r"^keep='w'; allowed: None, v, sigma$"):
+        spectral_norm(nn.Linear(4, 3), keep="w")
+
+
+@pytest.mark.parametrize("keep", [None, "v", "sigma"])
+def test_average_of_weights_follows_its_own_vectors_whatever_is_kept(keep: str | None) -> None:
+    layer = spectral_norm(nn.Linear(4, 3), keep=keep)
+    mean = averaged_copy(layer)
+    averager = Averager(layer, mean)
+    layer(torch.randn(1, 4))
+    averager.copy()
+    for name, vector in layer.named_buffers():
+        assert torch.equal(vector, mean.get_buffer(name))
+    with torch.no_grad():
+        layer.weight.mul_(-1.0).add_(1.0)
+    for _ in range(60):
+        averager.update(0.5, 1000)
+    torch.testing.assert_close(torch.linalg.matrix_norm(mean.normalized_weight(), 2), torch.tensor(1.0))
