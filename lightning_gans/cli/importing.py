@@ -40,8 +40,16 @@ def import_(arguments: list[str]) -> int:
         layout = find_layout(state, file)
         if layout.player in found:
             raise UsageError(f"{file} holds a {layout.player}, as {found[layout.player]} does; allowed: one of each")
+        if options.model not in layout.models:
+            raise UsageError(
+                f"--model {options.model}: {file} holds a {layout.name}; allowed: --model {' or '.join(layout.models)}"
+            )
         found[layout.player] = file
-        known.update(layout.options(state))
+        told = layout.options(state)
+        for name in sorted(told.keys() & known.keys()):
+            if told[name] != known[name]:
+                raise ValueError(f"{file} has {name} {told[name]}, the file before {known[name]}")
+        known.update(told)
     if "generator" not in found:
         raise UsageError(f"{options.files[0]} holds a discriminator; allowed: a generator, and a discriminator besides")
     cls = import_model(options.model)

@@ -130,6 +130,11 @@ class LatentModule(SamplingModule):
         """
         state = read_weights(path)
         layout = find_layout(state, path)
+        if self.model_name not in layout.models:
+            raise ValueError(
+                f"'{path}' holds a {layout.name}; allowed for model '{self.model_name}': weights of another layout "
+                f"(these are of {' or '.join(layout.models)})"
+            )
         network, average = self.players[layout.player], getattr(self, f"{layout.player}_ema", None)
         ours = convert(state, layout, network.state_dict())
         for target in (network, average):

@@ -10,12 +10,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightning_gans.weights import mimicry
+from lightning_gans.weights import biggan_pytorch, mimicry, pytorch_pretrained_biggan
 from lightning_gans.weights.layout import Layout
 
 __all__ = ["LAYOUTS", "find_layout", "read_weights"]
 
-LAYOUTS: tuple[Layout, ...] = (mimicry.GENERATOR, mimicry.DISCRIMINATOR)
+LAYOUTS: tuple[Layout, ...] = (
+    mimicry.GENERATOR,
+    mimicry.DISCRIMINATOR,
+    biggan_pytorch.GENERATOR,
+    biggan_pytorch.DISCRIMINATOR,
+    pytorch_pretrained_biggan.GENERATOR,
+)
 NESTED = ("model_state_dict", "state_dict")  # under which checkpoints keep the weights
 
 

@@ -7,12 +7,17 @@ dimensions of 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 __all__ = ["Layout", "Place", "convert", "export"]
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 class Place(NamedTuple):
@@ -23,6 +28,10 @@ class Place(NamedTuple):
     part: int = 0
     """Which of `parts` equal parts of the second dimension it is."""
     parts: int = 1
+    ours: Callable[[Tensor], Tensor] = _same
+    """Theirs -> ours, where numbers stand in another order."""
+    theirs: Callable[[Tensor], Tensor] = _same
+    """Ours -> theirs."""
 
 
 class Layout(NamedTuple):
@@ -39,6 +48,10 @@ class Layout(NamedTuple):
     """Endings of names that follow from other tensors."""
     options: Callable[[Mapping[str, Tensor]], dict[str, Any]]
     """What a constructor needs to know for a state dict."""
+    models: tuple[str, ...]
+    """Models that take it, by their names on the command line."""
+    absent: Mapping[str, float] = MappingProxyType({})
+    """Endings of names that only we have, and what they are set to."""
 
 
 def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -55,6 +68,10 @@ def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tens
     blocks, used = _blocks(ours), set()
     converted = {}
     for name, wanted in ours.items():
+        fill = layout.absent.get(name.rpartition(".")[2])
+        if fill is not None:
+            converted[name] = torch.full_like(wanted, fill)
+            continue
         place = layout.place(name, blocks)
         found = [key for key in place.keys if key in state]
         if not found:
@@ -63,6 +80,7 @@ def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tens
         tensor = state[found[0]]
         if place.parts > 1:
             tensor = tensor.chunk(place.parts, dim=1)[place.part]
+        tensor = place.ours(tensor)
         if _core(tensor) != _core(wanted):
             raise ValueError(f"'{found[0]}' of {_sizes(tensor)}; this model's {name} has {_sizes(wanted)}")
         converted[name] = tensor.reshape(wanted.shape).to(wanted.dtype).clone()
@@ -77,9 +95,11 @@ def export(ours: Mapping[str, Tensor], layout: Layout, like: Mapping[str, Tensor
     blocks = _blocks(ours)
     pieces: dict[str, dict[int, Tensor]] = {}
     for name, tensor in ours.items():
+        if name.rpartition(".")[2] in layout.absent:
+            continue
         place = layout.place(name, blocks)
         key = next(key for key in place.keys if key in like)
-        pieces.setdefault(key, {})[place.part] = tensor
+        pieces.setdefault(key, {})[place.part] = place.theirs(tensor)
     joined = {
         key: torch.cat([parts[i] for i in sorted(parts)], dim=1) if len(parts) > 1 else parts[0]
         for key, parts in pieces.items()

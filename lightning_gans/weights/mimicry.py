@@ -97,7 +97,16 @@ def _discriminator_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return {"discriminator_channels": len(state["block1.c1.weight"]), "iterate_in_evaluation": True}
 
 
-GENERATOR = Layout("mimicry generator", "generator", _is_generator, _generator_place, DERIVED, _generator_options)
+MODELS = ("sngan", "sagan")
+GENERATOR = Layout(
+    "mimicry generator", "generator", _is_generator, _generator_place, DERIVED, _generator_options, MODELS
+)
 DISCRIMINATOR = Layout(
-    "mimicry discriminator", "discriminator", _is_discriminator, _discriminator_place, DERIVED, _discriminator_options
+    "mimicry discriminator",
+    "discriminator",
+    _is_discriminator,
+    _discriminator_place,
+    DERIVED,
+    _discriminator_options,
+    MODELS,
 )
