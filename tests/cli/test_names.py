@@ -23,7 +23,7 @@ MODELS, DATA = ", ".join(list_models()), ", ".join(list_data())
 WRONG = [
     (
         "tran",
-        "error: unknown command 'tran'. Did you mean train? Choose from: train, generate, interpolate, evaluate, probe",
+        "error: unknown command 'tran'. Did you mean train? Choose from: train, generate, interpolate, evaluate, probe, import",
     ),
     ("train --model dcgn", f"error: unknown model 'dcgn'. Did you mean 'dcgan'? Choose from: {MODELS}"),
     ("train --model=qqqqq", f"error: unknown model 'qqqqq'. Choose from: {MODELS}"),
@@ -36,7 +36,7 @@ WRONG = [
     (
         "generate x.ckpt --out x.png --clases 1",
         "error: unknown option --clases. Did you mean --classes? Choose from: --batch_size, --bn, --classes, --device, "
-        "--help, --n, --out, --overwrite, --raw, --seed, --truncation",
+        "--help, --n, --out, --overwrite, --raw, --seed, --tags, --truncation",
     ),
     ("generate x.ckpt --out x.png --n 0", "error: argument --n: 0; allowed: a whole number from 1 up"),
     (

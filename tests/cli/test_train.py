@@ -180,7 +180,9 @@ def test_every_recipe_runs(call: Call, recipe: str, downloads: Path, tmp_path: P
     flags += ["--data.root", downloads] if data and data != "gaussians" else []  # points are drawn, not stored
     if names["data_name"] == "image_folder":
         flags, small = ["--config", RECIPES / f"{recipe}.yaml", "--data.root", folder_of_classes(tmp_path)], "64"
-    flags += ["--data.size", small] if names["data"].get("size", 0) == 128 else []  # pictures of 128 pixels take minutes
+    flags += (
+        ["--data.size", small] if names["data"].get("size", 0) == 128 else []
+    )  # pictures of 128 pixels take minutes
     answer = call("train", *flags, *TINY, "--data.batch_size", "8", "--trainer.max_steps", "2")
     assert (answer.code, answer.out) == (0, ""), answer.err
     run = tmp_path / "runs" / f"{names['model_name']}-{names['data_name']}" / "1"
