@@ -75,8 +75,10 @@ def test_batch_norm_over_all_processes_equals_one_process(folder: Path) -> None:
     fit(one, STEPS, cross_replica_data(1))
     for key, value in one.state_dict().items():
         assert torch.equal(first["state"][key], second["state"][key]), key
-        if not key.endswith("conv1.bias") or "discriminator" in key:  # before batch norm: gradients are rounding errors
-            torch.testing.assert_close(first["state"][key], value, atol=1e-4, rtol=1e-3, msg=key)
+        # Batch norm takes off what a block's biases add: their gradients are rounding errors, which Adam makes steps of.
+        idle = (key.startswith("generator.blocks.") and key.endswith(".bias")) or key.endswith("running_mean")
+        if not idle:
+            torch.testing.assert_close(first["state"][key], value, atol=1e-5, rtol=1e-4, msg=key)
 
 
 def test_batch_norm_statistics_differ_until_they_are_averaged_for_a_checkpoint(folder: Path) -> None:

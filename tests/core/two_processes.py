@@ -51,7 +51,7 @@ def cross_replica() -> BigGAN:
     """Batch norm over all processes' images: two processes must equal one."""
     torch.manual_seed(3)
     sizes: dict[str, Any] = {"generator_channels": 2, "discriminator_channels": 2, "num_classes": 10, "latent_dim": 8}
-    return BigGAN((1, 32, 32), network="hierarchical", ema_start=0, lr=1e-3, discriminator_lr=1e-3, **sizes)
+    return BigGAN((1, 32, 32), network="hierarchical", ema_decay=None, lr=1e-3, discriminator_lr=1e-3, **sizes)
 
 
 def cross_replica_data(processes: int) -> Digits:
