@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from lightning_gans.batch import normalize_batch
 from lightning_gans.core.adversarial import AdversarialModule
+from lightning_gans.core.modes import evaluating
 from lightning_gans.layers.maxout import Maxout
 
 __all__ = ["ProbeResult", "discriminator_features", "linear_accuracy", "probe"]
@@ -124,7 +125,7 @@ def discriminator_features(module: AdversarialModule, images: Tensor, batch_size
         raise ValueError("0 images to take features of; allowed: 1 or more")
     classes, tags = _classes(module), len(getattr(module, "tags", None) or [])
     rows = []
-    with _evaluating(network):
+    with evaluating(network):
         for start in range(0, len(images), batch_size):
             part = images[start : start + batch_size].to(module.device)
             batch = normalize_batch({"images": part})
@@ -228,18 +229,6 @@ def _classes(module: AdversarialModule) -> list[int] | list[None]:
         return [None]
     spaced = np.linspace(0, module.num_classes - 1, min(module.num_classes, MOST_CLASSES))
     return [int(label) for label in spaced.round()]
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and after it every part in the mode that it was in."""
-    modes = {layer: layer.training for layer in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for layer, training in modes.items():
-            layer.training = training
 
 
 # -------------------------------------------------------------------- classifier

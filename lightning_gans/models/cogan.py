@@ -141,7 +141,9 @@ class CoGAN(ClassifyingModule):
     def _adapt(self, real: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Terms]:
         """Logits of real and of generated pairs (N, 2), and what teaches domain a's classes to both domains' features."""
         network = self.fast(self.discriminator)
-        judged, drawn = (network(pairs, features=True).float() for pairs in (real, self.fakes(batch).images))
+        judged, drawn = (
+            network(self.augmented(pairs), features=True).float() for pairs in (real, self.fakes(batch).images)
+        )
         classifier = cast(nn.Linear, self.discriminator.classifier)
         labels = classifier(judged[:, 0, 1:]).float()  # (N, 2, 1 + F): domain a's features -> (N, num_classes)
         return (
