@@ -70,11 +70,16 @@ def load_sampler(checkpoint: str, device: str) -> LatentModule:
     return module.to(name)
 
 
-def write_images(batches: Iterable[Tensor], n: int, image_shape: tuple[int, int, int], out: Path) -> None:
-    """Write n images, float32 (B, C, H, W) in [-1, 1] a batch, in the form that the name of ``out`` asks for."""
+def write_images(
+    batches: Iterable[Tensor], n: int, image_shape: tuple[int, int, int], out: Path, columns: int | None = None
+) -> None:
+    """Write n images, float32 (B, C, H, W) in [-1, 1] a batch, in the form that the name of ``out`` asks for.
+
+    `columns`: images a row of a grid; None brings it nearest to a square.
+    """
     shown = _with_bar(batches, n)
     if out.suffix.lower() == ".png":
-        save_grid(torch.cat(list(shown)), out)
+        save_grid(torch.cat(list(shown)), out, columns=columns)
     elif out.suffix.lower() == ".npy":
         _write_array(shown, (n, *image_shape), out)
     else:

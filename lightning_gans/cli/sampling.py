@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 from pathlib import Path
 
 from lightning_gans.cli.errors import UsageError
@@ -27,30 +28,41 @@ def generate(arguments: list[str]) -> int:
     )
     parser.add_argument(
         "--truncation",
-        type=float,
-        default=1.0,
-        help="factor on the latents, BigGAN's threshold for them; 1: none (default)",
+        type=_truncations,
+        default=[1.0],
+        help="factor on the latents, BigGAN's threshold for them; 1: none (default); 0.2,0.5,1: a row of X.png for each",
     )
     parser.add_argument("--batch_size", type=positive, default=64, help="images a pass; changes nothing but memory")
     options = parser.parse_args(arguments)
     if options.classes is not None and options.tags is not None:
         raise UsageError("--classes and --tags: give one of them")
+    sweep = len(options.truncation) > 1
+    if sweep and Path(options.out).suffix.lower() != ".png":
+        raise UsageError(
+            f"--out {options.out} with several truncations; allowed: a file *.png, of which each gets a row"
+        )
     with quick_imports():
         from lightning_gans.cli import drawing
 
     drawing.check_out(Path(options.out), options.overwrite)
     module = drawing.load_sampler(options.checkpoint, options.device)
-    batches = module.generate_batches(
-        options.n,
-        seed=options.seed,
-        labels=options.classes,
-        tags=options.tags,
-        truncation=options.truncation,
-        ema=not options.raw,
-        batch_size=options.batch_size,
-        bn=options.bn,
+    batches = [
+        module.generate_batches(
+            options.n,
+            seed=options.seed,
+            labels=options.classes,
+            tags=options.tags,
+            truncation=truncation,
+            ema=not options.raw,
+            batch_size=options.batch_size,
+            bn=options.bn,
+        )
+        for truncation in options.truncation
+    ]
+    columns = options.n if sweep else None
+    drawing.write_images(
+        chain.from_iterable(batches), options.n * len(batches), module.image_shape, Path(options.out), columns
     )
-    drawing.write_images(batches, options.n, module.image_shape, Path(options.out))
     return 0
 
 
@@ -91,3 +103,12 @@ def _classes(text: str) -> list[int]:
     if not all(part.strip().isdecimal() for part in parts):
         raise argparse.ArgumentTypeError(f"{text}; allowed: numbers of classes by comma, such as 0,1,2")
     return [int(part) for part in parts]
+
+
+def _truncations(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}'; allowed: a number, or several by comma, such as 0.2,0.5,1"
+        ) from None

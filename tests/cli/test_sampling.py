@@ -49,6 +49,17 @@ def test_images_do_not_depend_on_the_batch_but_on_seed_and_weights(call: Call, c
         assert (seven != drawn("--n", "7", *other)).any(), other
 
 
+def test_several_truncations_are_rows_of_the_same_latents(call: Call, checkpoint: Path) -> None:
+    assert call("generate", checkpoint, "--n", "3", "--truncation", "0.25,1", "--out", "sweep.png").code == 0
+    picture = np.asarray(Image.open("sweep.png")).astype(int)
+    assert picture.shape == (2 * 18 + 2, 3 * 18 + 2)  # 16 pixels and a gap of 2
+    for row, truncation in enumerate(("0.25", "1")):
+        assert call("generate", checkpoint, "--n", "3", "--truncation", truncation, "--out", "a.npy").code == 0
+        for column, image in enumerate(np.load("a.npy").astype(int)[:, 0]):
+            tile = picture[2 + 18 * row : 18 * (row + 1), 2 + 18 * column : 18 * (column + 1)]
+            np.testing.assert_allclose(tile, image, atol=1)
+
+
 def test_a_folder_that_is_not_empty_is_refused_unless_overwritten(call: Call, checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "mine.txt").write_text("kept")
@@ -70,6 +81,16 @@ def test_a_folder_that_is_not_empty_is_refused_unless_overwritten(call: Call, ch
         ("{} --out a.png --tags hat", 1, "tags for DCGAN, which was trained without tags"),
         ("{} --out a.png --tags hat --classes 1", 2, "--classes and --tags: give one of them"),
         ("{} --out a.png --truncation -1", 1, "truncation=-1.0; allowed: 0 or more, 1 = none"),
+        (
+            "{} --out a.npy --truncation 0.5,1",
+            2,
+            "--out a.npy with several truncations; allowed: a file *.png, of which each gets a row",
+        ),
+        (
+            "{} --out a.png --truncation half",
+            2,
+            "argument --truncation: 'half'; allowed: a number, or several by comma, such as 0.2,0.5,1",
+        ),
         ("{} --out a.png --device warp", 2, "--device warp: no such device here; allowed: auto, cpu, cuda or cuda:N"),
         ("{} --out foreign.ckpt", 2, "--out foreign.ckpt: is a file; allowed: *.png, *.npy or a folder"),
         (
