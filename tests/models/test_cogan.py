@@ -162,23 +162,28 @@ def test_classes_are_read_from_the_features_both_domains_share(network: str) -> 
         )
 
 
-def test_terms_of_adaptation_by_hand() -> None:
+def test_terms_of_adaptation_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     model = CoGAN(num_classes=10, classifier_weight=3.0, feature_weight=0.5, **SMALL)
     given = batch() | {"labels": torch.tensor([0, 3, 9, 3])}
     critic: Any = model.discriminator
-    torch.manual_seed(5)
+    fakes = model.fakes(given)
+    monkeypatch.setattr(model, "fakes", lambda _: fakes)
     terms = model.discriminator_loss(given)
     assert list(terms) == ["real_a", "fake_a", "real_b", "fake_b", "labelled", "features"]
     logits = critic.classify(given["a"]).detach()
     by_hand = -logits.log_softmax(dim=1)[range(4), [0, 3, 9, 3]].mean()
     assert terms["labelled"].item() == pytest.approx(3 * by_hand.item(), rel=1e-5)
+    with torch.no_grad():
+        drawn = critic(fakes.images, features=True)[:, :, 1:]
+    distance = ((drawn[:, 0] - drawn[:, 1]) ** 2).sum() / 4  # over features, averaged over the 4 pairs
+    assert terms["features"].item() == pytest.approx(0.5 * distance.item(), rel=1e-4)
     plain = CoGAN(**SMALL)
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if "classifier" not in k})
     assert list(plain.discriminator_loss(batch())) == ["real_a", "fake_a", "real_b", "fake_b"]
     with torch.no_grad():
         critic.firsts[1].load_state_dict(critic.firsts[0].state_dict())
-        fakes = torch.rand(4, 1, 1, 28, 28).expand(4, 2, 1, 28, 28)
-        a, b = critic(fakes, features=True)[:, :, 1:].unbind(dim=1)
+        alike = torch.rand(4, 1, 1, 28, 28).expand(4, 2, 1, 28, 28)
+        a, b = critic(alike, features=True)[:, :, 1:].unbind(dim=1)
     torch.testing.assert_close(a, b)  # a pair that both first layers see alike has no distance
 
 
