@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
@@ -49,10 +50,18 @@ WRONG = [
 
 
 def answer(arguments: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], float]:
-    """The answer of a new process and the best time of three; a first quick one is enough."""
+    """The answer of a new process and its CPU seconds, which a busy machine does not stretch as it does the clock's.
+
+    The best of three; a first quick one is enough.
+    """
+
+    def spent() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
     best = float("inf")
     for _ in range(3):
-        start = time.perf_counter()
+        start = spent()
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, *arguments.split()],
             capture_output=True,
@@ -61,7 +70,7 @@ def answer(arguments: str, folder: Path) -> tuple[subprocess.CompletedProcess[st
             env={"PYTHONPATH": str(ROOT)},
             check=False,
         )
-        best = min(best, time.perf_counter() - start)
+        best = min(best, spent() - start)
         if best < 0.5:
             break
     return done, best
