@@ -7,7 +7,8 @@ Where we differ: tags that fakes are made of are drawn anew for each, one colour
 every other tag with probability 1/4; the paper's rule is known by hearsay only, as is the decay of its learning rate (an option of
 the engine). The generator is told -1 and 1, as the demo's is. The leaky ReLU's slope is 0.2. The penalty's noise is DRAGAN's
 one-sided one. The weight of the adversarial loss is the number of tags, as the paper's 34 is; without tags it stays 34, so that the
-penalty keeps its share. Initial weights are not stated: PyTorch's. Smaller images have fewer doublings and stages, by our rule.
+penalty keeps its share. Initial weights are not stated: the generator's are PyTorch's, the critic's He's, its blocks' last
+ones 0. Smaller images have fewer doublings and stages, by our rule.
 """
 
 from __future__ import annotations

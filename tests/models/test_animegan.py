@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -12,7 +13,7 @@ from datamodules.base import ImageDataModule
 from lightning_gans import AnimeGAN
 from lightning_gans.core.conditions import tag_groups
 from lightning_gans.core.noise import draw
-from lightning_gans.networks.srresnet import CriticBlock, GeneratorBlock
+from lightning_gans.networks.srresnet import CriticBlock, GeneratorBlock, SRResNetCritic
 from tests.contract import Contract
 from tests.training import fit
 
@@ -60,6 +61,16 @@ class Critic(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         self.seen.append(images.detach())
         return images.flatten(1) @ self.weight.T
+
+
+@pytest.mark.parametrize("side", [16, 128])
+def test_the_critic_tells_images_apart_from_its_start_however_deep(side: int) -> None:
+    torch.manual_seed(0)
+    critic = SRResNetCritic((3, side, side), channels=8)
+    patches = torch.rand(8, 3, 8, 8) * 2 - 1
+    with torch.no_grad():
+        features = critic.layers(F.interpolate(patches, size=(side, side)))
+    assert 0.05 < features.std(dim=0).mean() < 1.0  # from PyTorch's start: 0.011 and 0.0004
 
 
 def test_tags_of_the_paper_and_their_order() -> None:
