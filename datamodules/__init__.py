@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from datamodules.anime_faces import AnimeFaces as AnimeFaces
     from datamodules.cifar10 import CIFAR10 as CIFAR10
     from datamodules.digit_domains import DigitDomains as DigitDomains
+    from datamodules.digit_pairs import DigitPairs as DigitPairs
     from datamodules.digits import Digits as Digits
     from datamodules.drawn_faces import DrawnFaces as DrawnFaces
     from datamodules.fashion_mnist import FashionMNIST as FashionMNIST
     from datamodules.gaussians import Gaussians as Gaussians
     from datamodules.image_folder import ImageFolder as ImageFolder
     from datamodules.mnist import MNIST as MNIST
+    from datamodules.paired_folder import PairedFolder as PairedFolder
     from datamodules.stacked_mnist import StackedMNIST as StackedMNIST
     from datamodules.svhn import SVHN as SVHN
+    from datamodules.unpaired_folder import UnpairedFolder as UnpairedFolder
 
 __all__ = ["import_data", "list_data"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class DecodedImages(ImageDataset):
     """Images decoded anew whenever they are asked for.
 
     Args:
-        decoder: of the images.
+        decoder: the pixels of an image by its name; raises BrokenImageError.
         names: the images.
         labels: int64 (n,), or tags float32 (n, T), or None.
         skip_broken: the place of an image that cannot be decoded is taken by the next one that can.
@@ -67,7 +68,13 @@ class DecodedImages(ImageDataset):
     """
 
     def __init__(
-        self, decoder: Decoder, names: list[str], labels: Tensor | None, *, skip_broken: bool, flip: bool = False
+        self,
+        decoder: Callable[[str], Pixels],
+        names: list[str],
+        labels: Tensor | None,
+        *,
+        skip_broken: bool,
+        flip: bool = False,
     ) -> None:
         super().__init__(torch.empty(0), labels, flip=flip)
         self.decoder = decoder

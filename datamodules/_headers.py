@@ -1,4 +1,4 @@
-"""The one shape that all images of a folder share, read from their headers."""
+"""What the headers of images tell: whether all are grey, and the one shape that all of a folder share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,34 @@ from pathlib import Path
 from PIL import Image
 
 from datamodules._decoding import broken
-from datamodules._folder_scan import ImageFolderError, open_source
+from datamodules._folder_scan import ImageFolderError, ImageSource, open_source
 from datamodules._pixels import is_grey
 
-__all__ = ["uniform_shape"]
+__all__ = ["all_grey", "uniform_shape"]
+
+
+def all_grey(source: ImageSource, names: list[str], *, skip_broken: bool) -> bool:
+    """Whether all images are grey; reads up to the first that is not.
+
+    Args:
+        source: of the images.
+        names: theirs.
+        skip_broken: those without a header say nothing; False: they are an error.
+
+    Raises:
+        BrokenImageError: see above.
+    """
+    images = 0
+    for name in names:
+        try:
+            with source.open(name) as stream:
+                if not is_grey(stream):
+                    return False
+            images += 1
+        except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
+            if not skip_broken:
+                raise broken(source, name, error) from error
+    return images > 0
 
 
 def uniform_shape(root: str | Path) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageOps
 
-__all__ = ["EXTENSIONS", "check_resize", "decode", "fit", "is_grey"]
+__all__ = ["EXTENSIONS", "check_resize", "decode", "fit", "is_grey", "load", "to_pixels"]
 
 EXTENSIONS = (".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # no others: Pillow starts Ghostscript for some of them
@@ -51,11 +51,28 @@ def decode(data: bytes, shape: tuple[int, int, int], resize: str) -> np.ndarray[
     Raises:
         Exception: the file is damaged or no image. Pillow raises whatever its readers stumble upon.
     """
-    channels, height, width = shape
+    return to_pixels(load(data, shape[0]), shape[1:], resize)
+
+
+def load(data: bytes, channels: int) -> Image.Image:
+    """Decode one image file, of several frames the first, in its own size.
+
+    Args:
+        data: the file.
+        channels: of the result: 1, 3 or 4.
+
+    Raises:
+        Exception: as ``decode``.
+    """
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         image.load()
-        pixels = np.asarray(fit(_to_channels(_upright(image), channels), height, width, resize))
-    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+        return _to_channels(_upright(image), channels)
+
+
+def to_pixels(image: Image.Image, size: tuple[int, int], resize: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Bring an image of 1, 3 or 4 channels to a size as ``fit`` does: uint8 (C, H, W)."""
+    pixels = np.asarray(fit(image, *size, resize))
+    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
 
 
 def fit(image: Image.Image, height: int, width: int, resize: str) -> Image.Image:

@@ -24,10 +24,11 @@ class PositionSampler(DistributedSampler[int]):
     It is a ``DistributedSampler`` because Lightning leaves those alone, whatever ``use_distributed_sampler`` says.
 
     Args:
-        dataset: the data; items n .. 2n-1 are its images mirrored if ``flip``.
+        dataset: the data; item i + n * v is image i in variant v.
         images: n, how many images ``dataset`` has (not counting mirrored ones).
         batch_size: rows of one batch of one process.
-        flip: mirror every image with probability 1/2 in every epoch: its index i becomes i + n.
+        flip: mirror every image with probability 1/2 in every epoch: its variant v becomes v + ``crops``.
+        crops: how many crops an image has, one of which is drawn in every epoch as its variant v.
         seed: of the order, in 0 .. 2**32 - 1.
         world: number of processes.
         rank: of this process.
@@ -44,6 +45,7 @@ class PositionSampler(DistributedSampler[int]):
         batch_size: int,
         *,
         flip: bool = False,
+        crops: int = 1,
         seed: int = 0,
         world: int = 1,
         rank: int = 0,
@@ -53,6 +55,7 @@ class PositionSampler(DistributedSampler[int]):
         self.images = images
         self.batch_size = batch_size
         self.flip = flip
+        self.variants = crops * (2 if flip else 1)
         self.joint_batch_size = batch_size * world
         self.batches_per_epoch = max(1, images // self.joint_batch_size)
         self._position = position
@@ -94,7 +97,13 @@ class PositionSampler(DistributedSampler[int]):
     def _permutation(self, epoch: int, number: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         # RandomState's streams are frozen for good: an order survives any upgrade of numpy or torch.
         random = np.random.RandomState([self.seed, epoch, number])
-        order = random.permutation(self.images).astype(np.int64)
-        if self.flip:
-            order += self.images * random.randint(0, 2, size=self.images)
-        return order
+        return self._varied(random.permutation(self.images), self.images, random)
+
+    def _varied(
+        self, order: np.ndarray[Any, Any], images: int, random: np.random.RandomState
+    ) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Items of images in an order, each in a variant that is drawn for it."""
+        items = order.astype(np.int64)
+        if self.variants > 1:
+            items += images * random.randint(0, self.variants, size=len(items))
+        return items

@@ -22,7 +22,7 @@ from datamodules._partly_labelled import PartlyLabelledSampler, choose_labelled
 from datamodules._sampler import PositionSampler
 from lightning_gans.batch import Batch
 
-__all__ = ["ImageDataModule", "ImageDataset", "data_folder", "set_channels", "take", "zero_pad"]
+__all__ = ["ImageDataModule", "ImageDataset", "data_folder", "parse_size", "set_channels", "take", "zero_pad"]
 
 
 class ImageDataModule(LightningDataModule):
@@ -100,7 +100,7 @@ class ImageDataModule(LightningDataModule):
         self.root = Path(root).expanduser() if root else data_folder()
         self._root = str(self.root.resolve()) if root else None
         own = self.own_channels if channels == "auto" else channels
-        self.image_shape = (own, *_parse_size(size, self.min_size))
+        self.image_shape = (own, *parse_size(size, self.min_size))
         self.class_names = list(self.classes)
         self.num_classes = len(self.classes)
         self.flip = flip
@@ -237,7 +237,8 @@ def zero_pad(images: Tensor, height: int, width: int) -> Tensor:
     return F.pad(images, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
 
 
-def _parse_size(size: int | str, least: int) -> tuple[int, int]:
+def parse_size(size: int | str, least: int) -> tuple[int, int]:
+    """Height and width of a number of pixels or "HxW"; raises ValueError for something else, or sides below ``least``."""
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", str(size))
     if match is None:
         raise ValueError(f"size {size!r}; allowed: a number of pixels, or 'HxW'")

@@ -6,20 +6,17 @@ too. Folders ``train`` and ``test`` at the top are the splits; without them all 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import Tensor
-
-from datamodules._decoding import BrokenImageError, DecodedImages, Decoder, broken
-from datamodules._folder_scan import ImageFolderError, lay_out, open_source
-from datamodules._image_cache import About, CachedImages, ImageCache
+from datamodules._decoding import Decoder
+from datamodules._folder_scan import ImageFolderError, fingerprint, lay_out, open_source
+from datamodules._headers import all_grey
+from datamodules._image_cache import ImageCache
 from datamodules._labels import read_labels
-from datamodules._pixels import check_resize, is_grey
-from datamodules.base import ImageDataModule, ImageDataset
+from datamodules._pictures import Pictures
+from datamodules._pixels import check_resize
+from datamodules.base import ImageDataModule
 
 __all__ = ["ImageFolder"]
 
@@ -108,9 +105,7 @@ class ImageFolder(ImageDataModule):
         layout = lay_out(self._source.entries)
         self._names = [entry.name for entry in layout.entries]
         self._train = layout.train
-        self._files = hashlib.sha256(
-            json.dumps([str(self.root.resolve()), [(e.name, e.size, e.stamp) for e in layout.entries]]).encode()
-        ).hexdigest()
+        self._files = fingerprint(self.root, layout.entries)
         found = read_labels(self._source, layout, self._label_file(layout.wrappers))
         self._labels = None if found is None else found[0]
         names = None if found is None else found[1]
@@ -142,82 +137,36 @@ class ImageFolder(ImageDataModule):
         Raises:
             OSError: an image is broken, or the cache cannot be written.
         """
-        self._prepare()
+        self._pictures().prepare()
 
     def setup(self, stage: str | None = None) -> None:
         """Open the cache; build it if nobody called ``prepare_data``."""
         if hasattr(self, "test_dataset"):
             return
-        about = self._prepare()
-        if about is None and self.num_workers == 0:
-            self._warn_of_size()
-        names, labels, train = self._names, self._labels, self._train
+        pictures = self._pictures()
+        about = pictures.prepare()
+        if self.trainer is None or self.trainer.is_global_zero:
+            pictures.warn(about, workers=self.num_workers)
+        count, labels, train = len(self._names), self._labels, self._train
         if about is not None and about.broken:
-            self._warn(about)
-            whole = [row for row, name in enumerate(names) if name not in about.broken]
+            whole = [row for row, name in enumerate(self._names) if name not in about.broken]
             train = None if train is None else sum(row < train for row in whole)
             labels = None if labels is None else labels[whole]
-            names = [names[row] for row in whole]
-        if train == 0 or train == len(names):
+            count = len(whole)
+        if train == 0 or train == count:
             split = "test" if train else "train"
             raise ImageFolderError(f"all images in {self.root}/{split} are broken; allowed: one that is whole")
-        rows = (0, len(names)) if train is None else (0, train)
-        self.train_dataset = self._dataset(about is not None, names, labels, *rows, flip=self.flip)
-        self.test_dataset = self._dataset(about is not None, names, labels, train or 0, len(names), flip=False)
+        self.train_dataset = pictures.dataset(about, labels, (0, train or count), flip=self.flip)
+        self.test_dataset = pictures.dataset(about, labels, (train or 0, count))
         self.choose_labels()
 
-    def _dataset(
-        self, cached: bool, names: list[str], labels: Tensor | None, start: int, stop: int, *, flip: bool
-    ) -> ImageDataset:
-        labels = None if labels is None else labels[start:stop]
-        if cached:
-            return CachedImages(self._cache(self.image_shape[0]).images, start, stop, labels, flip=flip)
-        return DecodedImages(self._decoder(), names[start:stop], labels, skip_broken=self.skip_broken, flip=flip)
-
-    def _prepare(self) -> About | None:
-        """What is told of the cache, built if need be; None: the images are too many for one."""
+    def _pictures(self) -> Pictures:
+        decoder = Decoder(self._source, self.image_shape, self.resize)
         cache = self._cache(self.image_shape[0])
-        if self.cache_limit is not None and cache.size > self.cache_limit:
-            return None
-        about = cache.about()
-        if about is None:
-            if self.cache_limit is None and not cache.fits():
-                return None
-            try:
-                about = cache.ensure(self._decoder(), skip_broken=self.skip_broken, grey=self._grey)
-            except BrokenImageError:
-                raise
-            except OSError as error:
-                raise ImageFolderError(
-                    f"cannot write decoded images to {cache.folder.parent}: {error.strerror or error}; "
-                    "allowed: another folder in LIGHTNING_GANS_CACHE, or --data.cache_limit 0 to do without"
-                ) from error
-        if len(about.broken) == len(self._names):
-            name, reason = next(iter(about.broken.items()))
-            raise ImageFolderError(f"all images in {self.root} are broken, the first {name}: {reason}")
-        for name, reason in about.broken.items():
-            if not self.skip_broken:  # the cache is of a run that skipped them
-                raise broken(self._source, name, OSError(reason))
-        return about
-
-    def _warn(self, about: About) -> None:
-        if self.trainer is None or self.trainer.is_global_zero:
-            name, reason = next(iter(about.broken.items()))
-            count = f"{len(about.broken)} of {len(self._names)}"
-            warnings.warn(f"{count} images are broken and left out, the first {name}: {reason}", stacklevel=3)
-
-    def _warn_of_size(self) -> None:
-        warnings.warn(
-            f"{self._cache(self.image_shape[0]).size} bytes of images are above cache_limit: each is decoded whenever it "
-            "is drawn, and without --data.num_workers the model waits for it",
-            stacklevel=3,
-        )
+        return Pictures(self._source, cache, decoder, self.skip_broken, self.cache_limit, self._grey)
 
     def _cache(self, channels: int) -> ImageCache:
         return ImageCache(self._files, self._names, (channels, *self.image_shape[1:]), self.resize)
-
-    def _decoder(self) -> Decoder:
-        return Decoder(self._source, self.image_shape, self.resize)
 
     def _all_grey(self) -> bool:
         """Whether all files are grey: as a cache tells, else by their headers up to the first that is not."""
@@ -225,14 +174,4 @@ class ImageFolder(ImageDataModule):
             about = self._cache(channels).about()
             if about is not None and about.grey is grey:
                 return grey
-        images = 0
-        for name in self._names:
-            try:
-                with self._source.open(name) as stream:
-                    if not is_grey(stream):
-                        return False
-                images += 1
-            except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
-                if not self.skip_broken:
-                    raise broken(self._source, name, error) from error
-        return images > 0
+        return all_grey(self._source, self._names, skip_broken=self.skip_broken)

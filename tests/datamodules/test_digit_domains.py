@@ -12,6 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from datamodules import DigitDomains, Digits
+from datamodules._digit_transforms import PALETTE
 from datamodules._sampler import PositionSampler
 from datamodules._unpaired import TwoDomains, UnpairedSampler
 from datamodules.digit_domains import edge, negative
@@ -51,7 +52,7 @@ def test_floats_are_treated_as_bytes_are(transform: Any) -> None:
 
 def test_what_is_known_before_anything_is_loaded() -> None:
     data = DigitDomains()
-    assert data.image_shape == (1, 28, 28)
+    assert data.image_shape == data.source_shape == data.target_shape == (1, 28, 28)
     assert (data.num_classes, data.class_names) == (None, None)
     labelled = DigitDomains(labels=True, size=32)
     assert labelled.image_shape == (1, 32, 32)
@@ -104,6 +105,21 @@ def test_test_images_are_paired() -> None:
     assert set(domains().test_dataset[0]) == {"a", "b"}
 
 
+def test_colours_are_those_of_the_digits() -> None:
+    data = domains(transform="colour", labels=True, size=32)
+    assert data.image_shape == data.source_shape == data.target_shape == (3, 32, 32)
+    batch = data.test_dataset.__getitems__(list(range(397)))
+    grey, colours = batch["a"].float(), batch["b"].float()
+    assert torch.equal(batch["a"][:, 0], batch["a"][:, 2])
+    for label in range(10):
+        rows = batch["labels"] == label
+        expected = grey[rows] / 255 * PALETTE[label].view(1, 3, 1, 1)
+        torch.testing.assert_close(colours[rows], expected, atol=0.5, rtol=0)
+    assert len({tuple(colour.tolist()) for colour in PALETTE}) == 10
+    train = data.train_dataset.__getitems__([0, 1])
+    assert train["a"].shape == train["b"].shape == (2, 3, 32, 32)
+
+
 def test_a_batch() -> None:
     data = domains(batch_size=16, labels=True)
     assert isinstance(data.train_dataset, TwoDomains)
@@ -142,14 +158,16 @@ def test_both_orders_change_with_each_epoch_and_partners_with_them() -> None:
     assert epoch(order, 0, 12)[0] == [row for t in range(3) for row in PositionSampler(range(12), 12, 4).batch(t)]  # type: ignore[arg-type]
 
 
-def test_domains_of_different_sizes() -> None:
-    _, others = epoch(sampler(12, 5, 4), 0, 12)  # the smaller is repeated
-    assert sorted(others[:5]) == sorted(others[5:10]) == list(range(5))
-    order = sampler(6, 20, 3)  # of the larger a part is shown
-    shown = [frozenset(epoch(order, number, 6)[1]) for number in range(40)]
-    assert all(len(part) == 6 for part in shown)
-    assert len(set(shown)) > 30
-    assert set().union(*shown) == set(range(20))
+@pytest.mark.parametrize(("a", "b"), [(12, 5), (5, 12)])
+def test_an_epoch_is_one_pass_through_the_larger_domain_and_the_smaller_is_repeated(a: int, b: int) -> None:
+    order = sampler(a, b, 4)
+    shown = [epoch(order, number, a) for number in range(3)]
+    for first, second in shown:
+        larger, smaller = (first, second) if a > b else (second, first)
+        assert sorted(larger) == list(range(12))
+        assert sorted(smaller[:5]) == sorted(smaller[5:10]) == list(range(5))
+        assert len(set(smaller[10:])) == 2
+    assert len({tuple(rows) for pair in shown for rows in pair}) == 6
 
 
 def test_two_processes_interleave_to_the_joint_batch() -> None:
@@ -232,7 +250,7 @@ def test_what_a_checkpoint_keeps_builds_the_same_domains() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"transform": "blur"}, "transform 'blur'; allowed: 'edge', 'negative'"),
+        ({"transform": "blur"}, "transform 'blur'; allowed: 'edge', 'negative', 'colour'"),
         ({"digits": "usps"}, "digits 'usps'; allowed: 'embedded', 'mnist'"),
         ({"size": 7}, "size 7; allowed: 8 or more"),
         ({"size": 24, "digits": "mnist"}, "size 24; allowed: 28 or more"),

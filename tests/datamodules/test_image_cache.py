@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import datamodules
-from datamodules import ImageFolder, _decoding, _image_cache
+from datamodules import ImageFolder, _decoding, _headers, _image_cache
 from datamodules._pixels import decode, is_grey
 from tests.datamodules.folders import files, folder, mixed, picture, ready
 
@@ -52,7 +52,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     monkeypatch.setattr(_decoding, "decode", counting("image", decode))
-    monkeypatch.setattr(datamodules.image_folder, "is_grey", counting("header", is_grey))
+    monkeypatch.setattr(_headers, "is_grey", counting("header", is_grey))
     return seen
 
 
