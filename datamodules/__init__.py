@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datamodules.anime_faces import AnimeFaces as AnimeFaces
     from datamodules.cifar10 import CIFAR10 as CIFAR10
+    from datamodules.cyclegan_sets import CycleGANSets as CycleGANSets
     from datamodules.digit_domains import DigitDomains as DigitDomains
     from datamodules.digit_pairs import DigitPairs as DigitPairs
     from datamodules.digits import Digits as Digits
     from datamodules.drawn_faces import DrawnFaces as DrawnFaces
     from datamodules.fashion_mnist import FashionMNIST as FashionMNIST
     from datamodules.gaussians import Gaussians as Gaussians
+    from datamodules.horse2zebra import Horse2Zebra as Horse2Zebra
     from datamodules.image_folder import ImageFolder as ImageFolder
     from datamodules.mnist import MNIST as MNIST
     from datamodules.paired_folder import PairedFolder as PairedFolder
+    from datamodules.pix2pix_sets import Pix2PixSets as Pix2PixSets
     from datamodules.stacked_mnist import StackedMNIST as StackedMNIST
     from datamodules.svhn import SVHN as SVHN
     from datamodules.unpaired_folder import UnpairedFolder as UnpairedFolder

@@ -25,7 +25,7 @@ from typing import IO, Any
 import filelock
 from tqdm import tqdm
 
-__all__ = ["DownloadError", "RemoteFile", "fetch", "is_there"]
+__all__ = ["DownloadError", "RemoteFile", "UnavailableError", "fetch", "forget", "is_there"]
 
 CHUNK = 1 << 18  # bytes
 TRIES = 5  # without a byte coming, of one address
@@ -36,6 +36,10 @@ SPARE = 1 << 24  # bytes of the disk that are left free
 
 class DownloadError(OSError):
     """A file that cannot be had: what was tried, and what is kept."""
+
+
+class UnavailableError(DownloadError):
+    """No address has the file."""
 
 
 class _RefusedError(Exception):
@@ -91,6 +95,12 @@ def is_there(file: RemoteFile, target: Path) -> bool:
     return target.is_file() and size in (None, target.stat().st_size)
 
 
+def forget(target: Path) -> None:
+    """Remove a file that is of no use, and what was kept of it: the next call fetches whatever comes then."""
+    target.unlink(missing_ok=True)
+    _record(target).unlink(missing_ok=True)
+
+
 def _kept(target: Path) -> dict[str, Any]:
     """Size and checksum of the first download, or nothing."""
     try:
@@ -131,7 +141,7 @@ class _Transfer:
             else:
                 self._finish()
                 return
-        raise DownloadError(f"cannot download {self.file.name} from {'; '.join(reasons)}. {self._what_is_kept()}")
+        raise UnavailableError(f"cannot download {self.file.name} from {'; '.join(reasons)}. {self._what_is_kept()}")
 
     def _what_is_kept(self) -> str:
         by_hand = f"By hand: put it into {self.target.parent}"

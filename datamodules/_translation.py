@@ -35,11 +35,12 @@ class TranslationFolder(ImageDataModule):
     """Images of two kinds, A and B, from folders or .zip files.
 
     They are kept in ``load_size``, of which training shows random crops of ``size``; test images are brought to ``size`` at once.
-    A data set writes ``find``, ``shapes``, ``pictures`` and ``join``.
+    A data set writes ``find``, ``channel_counts``, ``pictures`` and ``join``.
     """
 
     classes = ()
     min_size = 1
+    direction: str = "AtoB"
     source_shape: Shape
     target_shape: Shape
 
@@ -90,7 +91,9 @@ class TranslationFolder(ImageDataModule):
     def open(self) -> None:
         """List the images, and read headers as far as needed."""
         self.find()
-        self.source_shape, self.target_shape = self.shapes()
+        self._counts = a, b = self.channel_counts()
+        size = self._jitter.shown
+        self.source_shape, self.target_shape = order_shapes((a, *size), (b, *size), self.direction)
         self.image_shape = self.target_shape
 
     def _given(
@@ -126,8 +129,8 @@ class TranslationFolder(ImageDataModule):
         """
         raise NotImplementedError
 
-    def shapes(self) -> tuple[Shape, Shape]:
-        """(C, H, W) of source and target."""
+    def channel_counts(self) -> tuple[int, int]:
+        """Channels of A and of B."""
         raise NotImplementedError
 
     def pictures(self, size: tuple[int, int], *, train: bool) -> list[Pictures]:

@@ -18,7 +18,7 @@ from datamodules._pair_decoding import SideBySide, TwoFiles
 from datamodules._paired import PairedImages
 from datamodules._pictures import Pictures
 from datamodules._sides import match, one_side
-from datamodules._translation import Shape, TranslationFolder, check_direction, order_shapes
+from datamodules._translation import TranslationFolder, check_direction
 
 __all__ = ["PairedFolder"]
 
@@ -113,16 +113,14 @@ class PairedFolder(TranslationFolder):
         self._tests = self._piles if split.test is None else (split.test, None if other is None else other.test)
         self._partners = [{} if b is None else match(a, b) for a, b in (self._piles, self._tests)]
 
-    def shapes(self) -> tuple[Shape, Shape]:
+    def channel_counts(self) -> tuple[int, int]:
         a, b = self._piles
-        self._of_a = self.channels_of(a)
-        self._of_b = self._of_a if b is None else self.channels_of(b)
-        size = self._jitter.shown
-        return order_shapes((self._of_a, *size), (self._of_b, *size), self.direction)
+        channels = self.channels_of(a)
+        return channels, channels if b is None else self.channels_of(b)
 
     def pictures(self, size: tuple[int, int], *, train: bool) -> list[Pictures]:
         (a, b), partners = (self._piles, self._partners[0]) if train else (self._tests, self._partners[1])
-        channels = (self._of_a, self._of_b)
+        channels = self._counts
         decode: Callable[[str], Pixels]
         if b is None:
             decode = SideBySide(a.source, channels[0], size, self.resize)
@@ -135,4 +133,4 @@ class PairedFolder(TranslationFolder):
         return [Pictures(a.source, cache, decode, self.skip_broken, self.cache_limit)]
 
     def join(self, parts: list[ImageDataset], jitter: Jitter, *, train: bool) -> ImageDataset:
-        return PairedImages(parts[0], self._of_a, swap=self.direction == "BtoA", jitter=jitter)
+        return PairedImages(parts[0], self._counts[0], swap=self.direction == "BtoA", jitter=jitter)

@@ -14,7 +14,7 @@ from datamodules._folder_scan import ImageFolderError, fingerprint
 from datamodules._image_cache import ImageCache
 from datamodules._jitter import Jitter
 from datamodules._pictures import Pictures
-from datamodules._translation import Shape, TranslationFolder
+from datamodules._translation import TranslationFolder
 from datamodules._unpaired import TwoDomains, UnpairedSampler
 
 __all__ = ["UnpairedFolder"]
@@ -102,13 +102,13 @@ class UnpairedFolder(TranslationFolder):
         self._piles = [side.train for side in sides]
         self._tests = [side.test or side.train for side in sides]
 
-    def shapes(self) -> tuple[Shape, Shape]:
-        self._of = [self.channels_of(pile) for pile in self._piles]
-        return (self._of[0], *self._jitter.shown), (self._of[1], *self._jitter.shown)
+    def channel_counts(self) -> tuple[int, int]:
+        a, b = self._piles
+        return self.channels_of(a), self.channels_of(b)
 
     def pictures(self, size: tuple[int, int], *, train: bool) -> list[Pictures]:
         made = []
-        for pile, channels in zip(self._piles if train else self._tests, self._of, strict=True):
+        for pile, channels in zip(self._piles if train else self._tests, self._counts, strict=True):
             shape = (channels, *size)
             cache = ImageCache(fingerprint(pile.source.root, pile.entries), pile.names, shape, self.resize)
             decode = Decoder(pile.source, shape, self.resize)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import threading
 from collections import namedtuple
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 
 from datamodules import _fetch
 from datamodules._fetch import DownloadError, RemoteFile, fetch
+from tests.datamodules.mirror import FaultyServer
 
 __all__: list[str] = []
 
@@ -24,68 +23,16 @@ BYTES = np.random.RandomState(0).bytes(1_000_003)
 SHA256 = hashlib.sha256(BYTES).hexdigest()
 
 
-class Server:
-    """Serves ``content`` under every path, with ranges; what goes wrong is told by its attributes."""
-
-    def __init__(self) -> None:
-        self.content, self.etag = BYTES, '"one"'
-        self.cuts: list[int] = []  # bytes after which each of the next answers ends
-        self.status = 200  # other than 200: all answers
-        self.ranges = True
-        self.asked: list[str | None] = []  # the Range of each request
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.asked.append(self.headers.get("Range"))
-                if server.status != 200:
-                    self.send_error(server.status)
-                    return
-                found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-                fresh = self.headers.get("If-Range") in (None, server.etag)
-                start = int(found[1]) if found and fresh and server.ranges else 0
-                if start >= len(server.content):
-                    self.send_error(416)
-                    return
-                body = server.content[start:]
-                self.send_response(206 if start else 200)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("ETag", server.etag)
-                if start:
-                    self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
-                self.end_headers()
-                self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
-                self.close_connection = True
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}/data.zip"
-
-    def stop(self) -> None:
-        if not self.thread.is_alive():
-            return
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server()
+def server() -> Iterator[FaultyServer]:
+    made = FaultyServer(BYTES)
     yield made
     made.stop()
 
 
 @pytest.fixture
-def mirror() -> Iterator[Server]:
-    made = Server()
+def mirror() -> Iterator[FaultyServer]:
+    made = FaultyServer(BYTES)
     yield made
     made.stop()
 
@@ -95,11 +42,11 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_fetch, "PAUSE", 0.0)
 
 
-def known(*servers: Server, **facts: Any) -> RemoteFile:
+def known(*servers: FaultyServer, **facts: Any) -> RemoteFile:
     return RemoteFile("data.zip", tuple(s.url for s in servers), **{"size": len(BYTES), "sha256": SHA256, **facts})
 
 
-def unknown(*servers: Server) -> RemoteFile:
+def unknown(*servers: FaultyServer) -> RemoteFile:
     return known(*servers, size=None, sha256=None)
 
 
@@ -115,7 +62,7 @@ def refused(file: RemoteFile, folder: Path) -> str:
     return str(caught.value)
 
 
-def test_a_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
+def test_a_file_is_fetched_once(server: FaultyServer, tmp_path: Path) -> None:
     path = fetch(known(server), tmp_path / "deep")
     assert path == tmp_path / "deep/data.zip"
     assert path.read_bytes() == BYTES
@@ -124,13 +71,13 @@ def test_a_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
     assert server.asked == [None]
 
 
-def test_cuts_are_continued_where_they_happened(server: Server, tmp_path: Path) -> None:
+def test_cuts_are_continued_where_they_happened(server: FaultyServer, tmp_path: Path) -> None:
     server.cuts = [300_000, 0, 5, 400_000]
     assert fetch(known(server), tmp_path).read_bytes() == BYTES
     assert server.asked == [None, *(f"bytes={n}-" for n in (300_000, 300_000, 300_005, 700_005))]
 
 
-def test_a_run_that_was_killed_is_continued_by_the_next(server: Server, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_is_continued_by_the_next(server: FaultyServer, tmp_path: Path) -> None:
     server.cuts = [123_456] + [0] * _fetch.TRIES
     said = refused(known(server), tmp_path)
     assert said == (
@@ -143,27 +90,29 @@ def test_a_run_that_was_killed_is_continued_by_the_next(server: Server, tmp_path
     assert left(tmp_path) == {"data.zip"}
 
 
-def test_a_server_without_ranges_starts_again(server: Server, tmp_path: Path) -> None:
+def test_a_server_without_ranges_starts_again(server: FaultyServer, tmp_path: Path) -> None:
     server.ranges, server.cuts = False, [300_000]
     assert fetch(known(server), tmp_path).read_bytes() == BYTES
     assert len(server.asked) == 2
 
 
-def test_a_file_that_changed_between_is_not_glued_together(server: Server, tmp_path: Path) -> None:
+def test_a_file_that_changed_between_is_not_glued_together(server: FaultyServer, tmp_path: Path) -> None:
     server.cuts = [300_000] + [0] * _fetch.TRIES
     refused(unknown(server), tmp_path)
     server.content, server.etag = BYTES[::-1], '"two"'
     assert fetch(unknown(server), tmp_path).read_bytes() == BYTES[::-1]
 
 
-def test_the_next_address_is_asked_where_one_has_nothing(server: Server, mirror: Server, tmp_path: Path) -> None:
+def test_the_next_address_is_asked_where_one_has_nothing(
+    server: FaultyServer, mirror: FaultyServer, tmp_path: Path
+) -> None:
     server.status = 404
     assert fetch(known(server, mirror), tmp_path).read_bytes() == BYTES
     assert (len(server.asked), mirror.asked) == (1, [None])
 
 
 def test_a_mirror_goes_on_with_what_another_began_if_the_result_can_be_checked(
-    server: Server, mirror: Server, tmp_path: Path
+    server: FaultyServer, mirror: FaultyServer, tmp_path: Path
 ) -> None:
     server.cuts = [300_000] + [0] * _fetch.TRIES
     assert fetch(known(server, mirror), tmp_path).read_bytes() == BYTES
@@ -173,7 +122,7 @@ def test_a_mirror_goes_on_with_what_another_began_if_the_result_can_be_checked(
     assert mirror.asked == [None]
 
 
-def test_no_address_has_it(server: Server, mirror: Server, tmp_path: Path) -> None:
+def test_no_address_has_it(server: FaultyServer, mirror: FaultyServer, tmp_path: Path) -> None:
     server.status, mirror.status = 404, 403
     assert refused(known(server, mirror), tmp_path) == (
         f"cannot download data.zip from {server.url}: HTTP 404 Not Found; {mirror.url}: HTTP 403 Forbidden. "
@@ -182,13 +131,13 @@ def test_no_address_has_it(server: Server, mirror: Server, tmp_path: Path) -> No
     assert left(tmp_path) == set()
 
 
-def test_nobody_listens(server: Server, tmp_path: Path) -> None:
+def test_nobody_listens(server: FaultyServer, tmp_path: Path) -> None:
     server.stop()
     assert "Connection refused" in refused(known(server), tmp_path)
 
 
 def test_wrong_bytes_are_thrown_away_and_the_next_address_is_asked(
-    server: Server, mirror: Server, tmp_path: Path
+    server: FaultyServer, mirror: FaultyServer, tmp_path: Path
 ) -> None:
     server.content = b"x" + BYTES[1:]
     wrong = hashlib.sha256(server.content).hexdigest()
@@ -199,19 +148,19 @@ def test_wrong_bytes_are_thrown_away_and_the_next_address_is_asked(
     assert fetch(known(server, mirror), tmp_path).read_bytes() == BYTES
 
 
-def test_a_damaged_beginning_is_fetched_anew_from_the_same_address(server: Server, tmp_path: Path) -> None:
+def test_a_damaged_beginning_is_fetched_anew_from_the_same_address(server: FaultyServer, tmp_path: Path) -> None:
     (tmp_path / ".data.zip.part").write_bytes(b"x" * 1000)
     assert fetch(known(server), tmp_path).read_bytes() == BYTES
     assert server.asked == ["bytes=1000-", None]
 
 
-def test_another_size_is_refused_before_it_comes(server: Server, tmp_path: Path) -> None:
+def test_another_size_is_refused_before_it_comes(server: FaultyServer, tmp_path: Path) -> None:
     server.content = BYTES[:-3]
     said = refused(known(server), tmp_path)
     assert said.startswith(f"cannot download data.zip from {server.url}: it has 1,000,000 bytes, not 1,000,003.")
 
 
-def test_size_and_checksum_of_the_first_download_are_kept(server: Server, tmp_path: Path) -> None:
+def test_size_and_checksum_of_the_first_download_are_kept(server: FaultyServer, tmp_path: Path) -> None:
     path = fetch(unknown(server), tmp_path)
     kept = json.loads((tmp_path / "data.zip.sha256").read_text())
     assert kept == {"size": len(BYTES), "sha256": SHA256, "url": server.url}
@@ -225,7 +174,7 @@ def test_size_and_checksum_of_the_first_download_are_kept(server: Server, tmp_pa
 
 
 def test_no_space_is_told_before_anything_comes(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(_fetch.shutil, "disk_usage", lambda _: usage(10, 5, 1_234))
@@ -235,7 +184,9 @@ def test_no_space_is_told_before_anything_comes(
     )
 
 
-def test_a_disk_that_fills_up_keeps_what_came(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_keeps_what_came(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = _fetch._Transfer._copy
 
     class Full:
@@ -261,13 +212,13 @@ def test_a_disk_that_fills_up_keeps_what_came(server: Server, tmp_path: Path, mo
     assert server.asked[-1] == f"bytes={kept}-"
 
 
-def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made(server: FaultyServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DownloadError, match=r"^cannot write data.zip to .*file/deep: Not a directory$"):
         fetch(known(server), tmp_path / "file/deep")
 
 
-def test_of_two_at_once_one_fetches(server: Server, tmp_path: Path) -> None:
+def test_of_two_at_once_one_fetches(server: FaultyServer, tmp_path: Path) -> None:
     found: list[Path] = []
     threads = [threading.Thread(target=lambda: found.append(fetch(known(server), tmp_path))) for _ in range(4)]
     for thread in threads:
