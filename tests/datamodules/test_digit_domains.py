@@ -137,7 +137,8 @@ def test_a_batch() -> None:
 
 
 def sampler(a: int, b: int, batch_size: int, **options: Any) -> UnpairedSampler:
-    return UnpairedSampler(range(a * b), a, batch_size, **options)  # type: ignore[arg-type]
+    variants = options.get("crops", 1) * (2 if options.get("flip") else 1)
+    return UnpairedSampler(range(a * b * variants**2), a, batch_size, **options)  # type: ignore[arg-type]
 
 
 def epoch(order: UnpairedSampler, number: int, a: int) -> tuple[list[int], list[int]]:
@@ -170,9 +171,10 @@ def test_an_epoch_is_one_pass_through_the_larger_domain_and_the_smaller_is_repea
     assert len({tuple(rows) for pair in shown for rows in pair}) == 6
 
 
-def test_two_processes_interleave_to_the_joint_batch() -> None:
-    joint = sampler(13, 13, 4)
-    first, second = (sampler(13, 13, 2, world=2, rank=rank) for rank in (0, 1))
+@pytest.mark.parametrize("options", [{}, {"flip": True, "crops": 9}])
+def test_two_processes_interleave_to_the_joint_batch(options: dict[str, Any]) -> None:
+    joint = sampler(13, 13, 4, **options)
+    first, second = (sampler(13, 13, 2, world=2, rank=rank, **options) for rank in (0, 1))
     for position in range(9):
         items = joint.batch(position)
         assert first.batch(position) == items[0::2]
@@ -183,6 +185,7 @@ def test_the_order_is_frozen() -> None:
     """Changing it would make every checkpoint of every user resume in another order."""
     assert sampler(7, 7, 3).batch(0) == [9, 41, 42]
     assert sampler(7, 7, 3).batch(3) == [34, 5, 36]
+    assert sampler(7, 4, 3, flip=True, crops=9).batch(3) == [4283, 4583, 8765]
 
 
 class Recorder(LightningModule):
