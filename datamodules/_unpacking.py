@@ -21,7 +21,7 @@ from tqdm import tqdm
 from datamodules._fetch import DownloadError, RemoteFile, UnavailableError, fetch, forget
 from datamodules._pixels import EXTENSIONS
 
-__all__ = ["from_hub", "unpack"]
+__all__ = ["corrupt", "from_hub", "unpack"]
 
 KINDS = ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG", ".png"), (b"RIFF", ".webp"))  # how files begin
 
@@ -53,12 +53,14 @@ def unpack(archive: Path, folder: Path) -> None:
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            forget(archive)
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise DownloadError(
-                f"corrupt archive {archive}: {reason}; it is removed, the next attempt fetches it anew"
-            ) from error
+            raise corrupt(archive, " ".join(str(error).split()) or type(error).__name__) from error
     archive.unlink(missing_ok=True)
+
+
+def corrupt(archive: Path, reason: str) -> DownloadError:
+    """Remove an archive that is of no use; returns the error to raise."""
+    forget(archive)
+    return DownloadError(f"corrupt archive {archive}: {reason}; it is removed, the next attempt fetches it anew")
 
 
 def from_hub(hub: str, repository: str, folder: Path) -> None:

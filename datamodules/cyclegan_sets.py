@@ -6,13 +6,14 @@ images come from ImageNet, Flickr and Wikiart: for research.
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from datamodules._fetch import DownloadError, RemoteFile, UnavailableError, fetch
 from datamodules._published import PublishedSet
-from datamodules._unpacking import from_hub
+from datamodules._unpacking import corrupt, from_hub
 from datamodules.unpaired_folder import UnpairedFolder
 
 __all__ = ["CycleGANSets"]
@@ -110,9 +111,12 @@ class CycleGANSets(PublishedSet, UnpairedFolder):
         file = f"{self.name}.zip"
         urls = (*(f"{host}{file}" for host in HOSTS), *COPIES.get(self.name, ()))
         try:
-            fetch(RemoteFile(file, urls, size, sha256), self._collection)
+            archive = fetch(RemoteFile(file, urls, size, sha256), self._collection)
         except UnavailableError as error:
             try:
                 from_hub(HUB, f"huggan/{self.name}", self.place)
             except DownloadError as other:
                 raise DownloadError(f"{error}; nor from the mirror: {other}") from error
+        else:
+            if not zipfile.is_zipfile(archive):
+                raise corrupt(archive, "it is no .zip")

@@ -257,6 +257,19 @@ def test_an_archive_that_is_none(damage: str, facades: Path, kept: Path, monkeyp
         assert len(ready(Pix2PixSets).train_dataset) == 3
 
 
+def test_a_page_in_place_of_a_zip(
+    server: FaultyServer, horses: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.content = b"<html>moved</html>"
+    hosts(monkeypatch, cyclegan_sets, base(server))
+    assert told(ready, CycleGANSets) == (
+        f"corrupt archive {kept}/cyclegan_sets/horse2zebra.zip: it is no .zip; it is removed, the next attempt fetches it anew"
+    )
+    assert files(kept) == set()
+    server.content = horses.read_bytes()
+    same(ready(CycleGANSets), unpaired(horses))
+
+
 def test_nothing_is_written_outside_and_no_images_are_left_out(tmp_path: Path) -> None:
     file = io.BytesIO()
     picture(0).save(file, "png")
