@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from lightning_gans.models.cgan import CGAN as CGAN
     from lightning_gans.models.cogan import CoGAN as CoGAN
     from lightning_gans.models.created_equal import CreatedEqual as CreatedEqual
+    from lightning_gans.models.cyclegan import CycleGAN as CycleGAN
     from lightning_gans.models.dcgan import DCGAN as DCGAN
     from lightning_gans.models.dragan import DRAGAN as DRAGAN
     from lightning_gans.models.egan import EGAN as EGAN
     from lightning_gans.models.gan import GAN as GAN
     from lightning_gans.models.lsgan import LSGAN as LSGAN
+    from lightning_gans.models.pix2pix import Pix2Pix as Pix2Pix
     from lightning_gans.models.rgan import RGAN as RGAN
     from lightning_gans.models.wgan import WGAN as WGAN
     from lightning_gans.models.wgan_gp import WGANGP as WGANGP

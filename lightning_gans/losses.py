@@ -6,6 +6,7 @@ critic's loss; every generator loss takes the raw outputs on fake images. Logits
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -18,6 +19,7 @@ __all__ = [
     "CriticTerms",
     "GeneratorLoss",
     "SemiSupervisedTerms",
+    "feature_distance",
     "feature_matching",
     "hinge_discriminator",
     "hinge_generator",
@@ -32,6 +34,7 @@ __all__ = [
     "real_logit",
     "semi_supervised_discriminator",
     "tag_cross_entropy",
+    "total_variation",
     "unlabelled_rows",
     "wasserstein_discriminator",
     "wasserstein_generator",
@@ -205,3 +208,25 @@ def tag_cross_entropy(logits: Tensor, tags: Tensor) -> Tensor:
         tags: (N, T) in {0, 1}.
     """
     return F.binary_cross_entropy_with_logits(logits, tags, reduction="none").sum(dim=1).mean()
+
+
+def feature_distance(real: Sequence[Tensor], fake: Sequence[Tensor], *, paired: bool) -> Tensor:
+    """Mean absolute differences of a critic's maps, added over its layers (Wang et al. 2017, arXiv:1711.11585, eq. 3).
+
+    Args:
+        real: each layer's maps (N, C, H, W) of real images; no gradient flows into them.
+        fake: the same of generated images.
+        paired: image i of both shows one thing; otherwise means over images and positions are compared.
+    """
+    terms = []
+    for wanted, made in zip(real, fake, strict=True):
+        aim = wanted.detach()
+        terms.append(F.l1_loss(made, aim) if paired else F.l1_loss(made.mean(dim=(0, 2, 3)), aim.mean(dim=(0, 2, 3))))
+    return torch.stack(terms).sum()
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Mean absolute difference of neighbours below each other and beside each other, added: (N, C, H, W) -> scalar."""
+    below = (images[:, :, 1:] - images[:, :, :-1]).abs().mean()
+    beside = (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().mean()
+    return below + beside

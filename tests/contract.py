@@ -15,9 +15,10 @@ import lightning_gans
 from lightning_gans.core import adversarial
 from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.translation import TranslationModule
 from tests.training import fit, same_state, state_of
 
-__all__ = ["Contract"]
+__all__ = ["Contract", "TranslationContract"]
 
 
 class Contract:
@@ -163,6 +164,33 @@ class Contract:
     def test_unknown_option_is_refused(self) -> None:
         with pytest.raises(TypeError, match="no_such_option"):
             self.tiny(no_such_option=1)
+
+
+class TranslationContract(Contract):
+    """Inherited by the test class of each model from images to images."""
+
+    def test_generated_images(self) -> None:
+        model = self.seeded(ema_decay=0.9)
+        fit(model, 2, self.data())
+        assert isinstance(model, TranslationModule)
+        before, modes = torch.get_rng_state(), [m.training for m in model.modules()]
+        weights = {key: value.clone() for key, value in model.state_dict().items()}
+        for direction in model.directions:
+            shape, made = model.shapes(direction)
+            images = torch.rand(3, *shape, generator=torch.Generator().manual_seed(2)) * 2 - 1
+            outputs = model.translate(images, direction)
+            assert outputs.shape == (3, *made)
+            assert outputs.dtype == torch.float32
+            assert -1.0 <= outputs.min() < outputs.max() <= 1.0
+            torch.testing.assert_close(
+                model.translate(images, direction, batch_size=2)[:2], outputs[:2], atol=1e-5, rtol=0
+            )
+            alone = model.translate(images[:1], direction)
+            torch.testing.assert_close(alone, outputs[:1], atol=1e-5, rtol=0)
+            assert not torch.allclose(outputs[0], outputs[1])
+        assert torch.equal(torch.get_rng_state(), before)
+        assert [m.training for m in model.modules()] == modes
+        assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
 
 
 class SaveAt(pl.Callback):

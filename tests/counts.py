@@ -6,6 +6,12 @@ from typing import Any
 
 __all__ = ["COUNTS"]
 
+
+def sides(pixels: int) -> dict[str, Any]:
+    """Shapes of RGB pictures."""
+    return {"source_shape": (3, pixels, pixels), "target_shape": (3, pixels, pixels)}
+
+
 COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     # Goodfellow et al. 2014: MNIST, TFD, CIFAR-10 (fully connected)
     ("gan", {}, 2_503_984, 1_231_441),
@@ -204,4 +210,33 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ),
     ("biggan_deep", {"image_shape": (3, 64, 64), "num_classes": 1000}, 49_829_636, 20_951_554),
     ("biggan_deep", {"image_shape": (3, 32, 32), "num_classes": 10}, 7_435_267, 2_581_249),
+    # Isola et al. 2016: the four U-Nets (32 pixels is ours), instance norm, the Lua release
+    ("pix2pix", {}, 54_413_955, 2_768_705),
+    ("pix2pix", {"network": "unet_128", **sides(128)}, 41_828_995, 2_768_705),
+    ("pix2pix", {"network": "unet_64", **sides(64)}, 29_244_035, 2_768_705),
+    ("pix2pix", {"network": "unet_32", **sides(32)}, 16_659_075, 2_768_705),
+    ("pix2pix", {"norm": "instance"}, 54_409_603, 2_767_809),
+    ("pix2pix", {"norm": "instance", "network": "unet_128", **sides(128)}, 41_825_667, 2_767_809),
+    ("pix2pix", {"release": "lua"}, 54_419_459, 2_769_601),
+    # receptive fields of 16 to 574 pixels beside the input, without it, and of one pixel
+    ("pix2pix", {"receptive_field": 16}, 54_413_955, 139_585),
+    ("pix2pix", {"receptive_field": 34}, 54_413_955, 666_433),
+    ("pix2pix", {"receptive_field": 142}, 54_413_955, 6_964_033),
+    ("pix2pix", {"receptive_field": 286}, 54_413_955, 11_159_361),
+    ("pix2pix", {"receptive_field": 574}, 54_413_955, 15_354_689),
+    ("pix2pix", {"receptive_field": 16, "conditional_discriminator": False}, 54_413_955, 136_513),
+    ("pix2pix", {"receptive_field": 34, "conditional_discriminator": False}, 54_413_955, 663_361),
+    ("pix2pix", {"conditional_discriminator": False}, 54_413_955, 2_765_633),
+    ("pix2pix", {"receptive_field": 142, "conditional_discriminator": False}, 54_413_955, 6_960_961),
+    ("pix2pix", {"receptive_field": 286, "conditional_discriminator": False}, 54_413_955, 11_156_289),
+    ("pix2pix", {"receptive_field": 574, "conditional_discriminator": False}, 54_413_955, 15_351_617),
+    ("pix2pix", {"receptive_field": 1}, 54_413_955, 9_024),
+    ("pix2pix", {"receptive_field": 1, "norm": "instance"}, 54_409_603, 8_897),
+    # Zhu et al. 2017, two networks each: 9 and 6 blocks, the Lua release, batch norm
+    ("cyclegan", {}, 2 * 11_378_179, 2 * 2_764_737),
+    ("cyclegan", {"network": "resnet_6", **sides(128)}, 2 * 7_837_699, 2 * 2_764_737),
+    ("cyclegan", {"release": "lua"}, 2 * 11_388_675, 2 * 2_766_529),
+    ("cyclegan", {"network": "resnet_6", "release": "lua"}, 2 * 7_845_123, 2 * 2_766_529),
+    ("cyclegan", {"norm": "batch"}, 2 * 11_383_427, 2 * 2_765_633),
+    ("cyclegan", {"network": "resnet_6", "norm": "batch"}, 2 * 7_841_411, 2 * 2_765_633),
 ]

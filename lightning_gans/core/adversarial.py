@@ -22,6 +22,7 @@ from lightning_gans.augment.diffaugment import DRAWS, LEAST_SIDE, diff_augment
 from lightning_gans.batch import Batch, normalize_batch
 from lightning_gans.core import turns
 from lightning_gans.core.ema import averaged_copy
+from lightning_gans.core.foreign import ForeignWeights
 from lightning_gans.core.noise import Turn
 from lightning_gans.core.optimization import Optimization
 from lightning_gans.core.options import EngineOptions
@@ -33,7 +34,7 @@ Terms = dict[str, Tensor]
 """Named, weighted scalars whose sum is differentiated."""
 
 
-class AdversarialModule(Optimization):
+class AdversarialModule(Optimization, ForeignWeights):
     """Base of every model: networks in, two losses, and this class plays the game.
 
     A model's `__init__` calls `super().__init__(**engine)` first and ends with `set_players`; it writes `generator_loss` and

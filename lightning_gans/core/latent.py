@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import NamedTuple
 
 import torch
@@ -12,8 +11,6 @@ from lightning_gans.batch import Batch
 from lightning_gans.core import turns
 from lightning_gans.core.noise import Draw
 from lightning_gans.core.sampling import SamplingModule
-from lightning_gans.weights.files import find_layout, read_weights
-from lightning_gans.weights.layout import convert
 
 __all__ = ["Fakes", "LatentModule"]
 
@@ -117,28 +114,3 @@ class LatentModule(SamplingModule):
         """
         super().check_batch(batch)
         self.check_condition(batch)
-
-    def load_weights(self, path: str | PathLike[str]) -> str:
-        """Take over what another project trained: a generator or a discriminator, in its average too.
-
-        Returns:
-            The name of the file's layout.
-
-        Raises:
-            FileNotFoundError: no such file.
-            ValueError: a layout that is not known, or weights that do not fit.
-        """
-        state = read_weights(path)
-        layout = find_layout(state, path)
-        if self.model_name not in layout.models:
-            raise ValueError(
-                f"'{path}' holds a {layout.name}; allowed for model '{self.model_name}': weights of another layout "
-                f"(these are of {' or '.join(layout.models)})"
-            )
-        network, average = self.players[layout.player], getattr(self, f"{layout.player}_ema", None)
-        ours = convert(state, layout, network.state_dict())
-        for target in (network, average):
-            if target is not None:
-                target.load_state_dict(ours)
-        self.initialized = True  # a start that depends on data would undo this one
-        return layout.name

@@ -1,4 +1,4 @@
-"""Networks in evaluation mode for a while."""
+"""Networks in another mode for a while."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-__all__ = ["evaluating"]
+__all__ = ["evaluating", "partly_training"]
 
 
 @contextmanager
@@ -20,3 +20,28 @@ def evaluating(network: nn.Module) -> Iterator[nn.Module]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+@contextmanager
+def partly_training(network: nn.Module, *, dropout: bool, statistics: bool) -> Iterator[nn.Module]:
+    """The network in evaluation mode but for two kinds of layers.
+
+    Args:
+        network: anything.
+        dropout: dropout stays on.
+        statistics: batch norm takes each batch's own statistics; its running ones stay as they are.
+    """
+    with evaluating(network):
+        batch_norm = nn.modules.batchnorm._BatchNorm
+        norms = [module for module in network.modules() if statistics and isinstance(module, batch_norm)]
+        tracked = [norm.track_running_stats for norm in norms]
+        for module in network.modules():
+            if isinstance(module, nn.modules.dropout._DropoutNd):
+                module.training = dropout
+        for norm in norms:
+            norm.training, norm.track_running_stats = True, False
+        try:
+            yield network
+        finally:
+            for norm, tracks in zip(norms, tracked, strict=True):
+                norm.track_running_stats = tracks
