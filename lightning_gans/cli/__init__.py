@@ -20,6 +20,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("lightning_gans.cli.train", "train a model: lightning-gans train --model dcgan"),
     "generate": ("lightning_gans.cli.sampling", "draw images from a checkpoint: lightning-gans generate CKPT --out X"),
     "interpolate": ("lightning_gans.cli.sampling", "walk between latents: lightning-gans interpolate CKPT --out X"),
+    "translate": (
+        "lightning_gans.cli.translating",
+        "pictures to pictures: lightning-gans translate CKPT --input X --direction AtoB --out DIR",
+    ),
     "evaluate": (
         "lightning_gans.cli.evaluating",
         "score samples or folders: lightning-gans evaluate CKPT --metrics fid,pr",

@@ -20,7 +20,7 @@ from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.loading import load
 from lightning_gans.core.pictures import save_grid
 
-__all__ = ["check_out", "find_device", "load_sampler", "write_images", "write_walk"]
+__all__ = ["check_out", "find_device", "load_sampler", "write_images", "write_picture", "write_walk"]
 
 FRAME_MILLISECONDS = 80
 WALK_BATCH = 64
@@ -65,7 +65,8 @@ def load_sampler(checkpoint: str, device: str) -> LatentModule:
     module = load(checkpoint)
     if not isinstance(module, LatentModule):
         raise ValueError(
-            f"checkpoint '{checkpoint}' holds model '{module.model_name}', which draws from images, not noise"
+            f"checkpoint '{checkpoint}' holds model '{module.model_name}', which draws from images, not noise: "
+            "lightning-gans translate"
         )
     return module.to(name)
 
@@ -86,6 +87,12 @@ def write_images(
         out.mkdir(parents=True, exist_ok=True)
         for index, image in enumerate(image for batch in shown for image in to_uint8(batch)):
             _picture(image).save(out / f"{index:06d}.png")
+
+
+def write_picture(image: Tensor, out: Path) -> None:
+    """Write one image, float32 (C, H, W) in [-1, 1], as a PNG; its folder is made."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _picture(to_uint8(image)).save(out)
 
 
 def write_walk(module: LatentModule, n: int, steps: int, seed: int, ema: bool, bn: str, out: Path) -> None:

@@ -191,9 +191,10 @@ class TrainingCLI(LightningCLI):
 
 
 def _attribute(name: str, default: Any) -> Any:
-    """What data says about itself, or the model's default where it says nothing."""
+    """What data says about itself, or the model's default where it says nothing; of both domains' shapes where it tells one."""
+    same = "image_shape" if name in ("source_shape", "target_shape") else name
 
     def of(data: Any) -> Any:
-        return getattr(data, name, default)
+        return getattr(data, name, getattr(data, same, default))
 
     return of

@@ -13,13 +13,15 @@ from lightning_gans.registry import import_model, list_models
 
 __all__ = ["import_"]
 
+SHAPES = {"source_shape", "target_shape"}
+
 
 def import_(arguments: list[str]) -> int:
-    """Read a generator's file, and a discriminator's if there is one; write one checkpoint; returns the exit code."""
+    """Read a generator's file, and others of the same model; write one checkpoint; returns the exit code."""
     parser = CommandParser(
         prog="lightning-gans import", description="Make a checkpoint of another project's weights.", allow_abbrev=False
     )
-    parser.add_argument("files", metavar="FILE", nargs="+", help="a generator's weights; a discriminator's besides")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a generator's weights; others of the model besides")
     parser.add_argument("--model", required=True, help="the model they are of, such as sngan")
     parser.add_argument("--out", required=True, metavar="CKPT", help="the checkpoint to write")
     options = parser.parse_args(arguments)
@@ -29,23 +31,24 @@ def import_(arguments: list[str]) -> int:
     if Path(options.out).is_dir():
         raise UsageError(f"--out {options.out}: is a folder; allowed: a file")
     with quick_imports():
-        from lightning_gans.core.latent import LatentModule
         from lightning_gans.core.loading import write_checkpoint
         from lightning_gans.weights.files import find_layout, read_weights
 
     found: dict[str, Any] = {}
     known: dict[str, Any] = {}
+    seen: set[str] = set()
     for file in options.files:
         state = read_weights(file)
         layout = find_layout(state, file)
-        if layout.player in found:
-            raise UsageError(f"{file} holds a {layout.player}, as {found[layout.player]} does; allowed: one of each")
         if options.model not in layout.models:
             raise UsageError(
                 f"--model {options.model}: {file} holds a {layout.name}; allowed: --model {' or '.join(layout.models)}"
             )
-        found[layout.player] = file
+        found.setdefault(layout.player, file)
         told = layout.options(state)
+        if layout.player in seen and told.keys() & SHAPES:  # a second generator, of the other way
+            told = {name: value for name, value in told.items() if name not in SHAPES}
+        seen.add(layout.player)
         for name in sorted(told.keys() & known.keys()):
             if told[name] != known[name]:
                 raise ValueError(f"{file} has {name} {told[name]}, the file before {known[name]}")
@@ -53,11 +56,20 @@ def import_(arguments: list[str]) -> int:
     if "generator" not in found:
         raise UsageError(f"{options.files[0]} holds a discriminator; allowed: a generator, and a discriminator besides")
     cls = import_model(options.model)
-    if not issubclass(cls, LatentModule):
-        raise UsageError(f"--model {options.model} takes no weights of {options.files[0]}")
     known.update(conditional=known.get("num_classes") is not None, head_bias=True)
     model = cls(**{name: value for name, value in known.items() if name in inspect.signature(cls).parameters})
+    taken: dict[int, str] = {}
+    for file in options.files:
+        state = read_weights(file)
+        layout = find_layout(state, file)
+        network = id(model.weight_targets(layout, file)[0])
+        if network in taken:
+            raise UsageError(f"{file} holds a {layout.player}, as {taken[network]} does; allowed: one of each")
+        taken[network] = file
     for file in options.files:
         say(f"{file}: {model.load_weights(file)}")
+    generators = model.generator.values() if hasattr(model.generator, "values") else [model.generator]
+    if any(id(network) not in taken for network in generators):
+        say(f"one way of this {options.model} has no weights yet: what it draws is noise")
     write_checkpoint(model, options.out)
     return 0

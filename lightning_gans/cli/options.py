@@ -12,7 +12,7 @@ from lightning_gans.cli.recipes import Source
 __all__ = ["FROM_DATA", "PRECISIONS", "REPLACED", "check_flags", "check_source", "explain"]
 
 # What models take from their data; never typed.
-FROM_DATA = ("image_shape", "num_classes", "tags", "source_shape", "target_shape")
+FROM_DATA = ("image_shape", "num_classes", "tags", "source_shape", "target_shape", "direction")
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -25,6 +25,7 @@ REPLACED = {
     "model_name": "use --model",
     "data_name": "use --data",
     **{f"model.{name}": "the data says it (--data.size, --data.channels)" for name in FROM_DATA},
+    "model.direction": "the data says it (--data.direction)",
 }
 
 

@@ -1,12 +1,9 @@
-"""Using models from images to images: any size in, large pictures in tiles, strips of pictures, weights of the reference code."""
+"""Using models from images to images: any size in, large pictures in tiles, strips of pictures."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -14,27 +11,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_gans.batch import Batch, normalize_batch
-from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.modes import evaluating
 from lightning_gans.core.noise import stream
+from lightning_gans.core.reference_weights import ReferenceWeights
 from lightning_gans.core.tiling import tiled
-from lightning_gans.weights.layout import Layout
 
 __all__ = ["DIRECTIONS", "TranslatingModule", "shape_text"]
 
 DIRECTIONS = ("AtoB", "BtoA")
-REFERENCE_FILE = re.compile(r"_net_([GD])(?:_([AB]))?\.\w+$")
 
 
-class TranslatingModule(AdversarialModule):
-    """Generators of images from images. A is `source_shape`'s domain, B is `target_shape`'s.
+class TranslatingModule(ReferenceWeights):
+    """Generators of images from images.
 
-    A model names the two keys of its batches (`keys`), the ways it has learned (`directions`) and each way's network
-    (`translator`); a network's outputs have its inputs' sides.
+    A model names the two keys of its batches (`keys`), the ways it has learned (`directions`, the first from the first key's
+    images, of `source_shape`, to the second's) and each way's network (`translator`); a network's outputs have its inputs' sides.
     """
 
     keys: ClassVar[tuple[str, str]]
-    """Of a batch: A's images, B's images."""
+    """Of a batch: what the first direction starts from, and what it is to give."""
     directions: tuple[str, ...]
     source_shape: tuple[int, int, int]
     target_shape: tuple[int, int, int]
@@ -54,7 +49,7 @@ class TranslatingModule(AdversarialModule):
     def shapes(self, direction: str) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Shapes (C, H, W) of the inputs and outputs of a direction, as trained."""
         pair = (self.source_shape, self.target_shape)
-        return pair if direction == "AtoB" else pair[::-1]
+        return pair if direction == self.directions[0] else pair[::-1]
 
     def translator(self, direction: str, ema: bool = False) -> nn.Module:
         """The generator of a direction, or its running average where there is one."""
@@ -76,7 +71,7 @@ class TranslatingModule(AdversarialModule):
     def translate(
         self,
         images: Tensor,
-        direction: str = "AtoB",
+        direction: str | None = None,
         *,
         ema: bool = True,
         seed: int = 0,
@@ -87,7 +82,7 @@ class TranslatingModule(AdversarialModule):
 
         Args:
             images: (N, C, H, W), uint8, or float in [-1, 1].
-            direction: AtoB or BtoA.
+            direction: AtoB or BtoA; None: the first that was learned, AtoB of a model that has both.
             ema: use the running average of the generator, if there is one.
             seed: of dropout, where a model has it at this time: row i depends on (seed, i) and its image only.
             batch_size: images a pass.
@@ -100,7 +95,8 @@ class TranslatingModule(AdversarialModule):
         Raises:
             ValueError: a direction that this model has not learned, another number of channels, or sides it does not take.
         """
-        self._check_direction(direction)
+        direction = self.directions[0] if direction is None else direction
+        self.check_use(direction, tile)
         wanted = self.shapes(direction)[0][0]
         given = normalize_batch(images)["images"]
         if given.shape[1] != wanted:
@@ -109,7 +105,6 @@ class TranslatingModule(AdversarialModule):
                 "(1 grey, 3 RGB, 4 RGBA)"
             )
         network = self.translator(direction, ema)
-        self._check_tile(network, tile)
         size = batch_size if self.rows_apart and tile is None else 1
 
         def call(rows: Tensor) -> Tensor:
@@ -134,11 +129,9 @@ class TranslatingModule(AdversarialModule):
         return evaluating(network)
 
     def predict_step(self, batch: Any, batch_idx: int = 0) -> Tensor:
-        """Translations of a batch's images by the first direction: of A's (or "images") for AtoB."""
+        """Translations of a batch's images (of the first key, or "images") by the first direction."""
         named = normalize_batch(batch)
-        direction = self.directions[0]
-        key = self.keys[DIRECTIONS.index(direction)]
-        return self.translate(named[key] if key in named else named["images"], direction)
+        return self.translate(named[self.keys[0]] if self.keys[0] in named else named["images"])
 
     def show(self, batch: Any) -> None:
         """Keep the images of a batch for `pictures`."""
@@ -162,13 +155,13 @@ class TranslatingModule(AdversarialModule):
         """
         if self._examples is None:
             raise ValueError(f"{type(self).__name__} has no images to show; allowed: show(batch) before pictures(n)")
-        both = set(self.directions) == set(DIRECTIONS)
+        both = len(self.directions) > 1
         tiles = 4 if both else 3
         rows = max(1, n // (tiles * len(self.directions)))
         columns: list[list[Tensor]] = []
         for direction in self.directions:
-            a, b = self.keys if direction == "AtoB" else self.keys[::-1]
-            inputs, target = self._examples[a][:rows], self._examples[b][:rows]
+            first, second = self.keys if direction == self.directions[0] else self.keys[::-1]
+            inputs, target = self._examples[first][:rows], self._examples[second][:rows]
             output = self.translate(inputs, direction, seed=seed)
             back = DIRECTIONS[1 - DIRECTIONS.index(direction)]
             columns.append([inputs, output, *([self.translate(output, back, seed=seed)] if both else []), target])
@@ -177,27 +170,34 @@ class TranslatingModule(AdversarialModule):
         strips = [torch.cat([_like(image, channels, height, width) for image in strip], dim=3) for strip in columns]
         return torch.stack(strips, dim=1).flatten(0, 1)  # (rows, ways, C, H, k W) -> (rows * ways, C, H, k W)
 
-    def weight_targets(self, layout: Layout, path: str | PathLike[str]) -> list[nn.Module]:
-        """As `ForeignWeights`; of several networks a player the file's name tells which (latest_net_G_A.pth)."""
-        targets = super().weight_targets(layout, path)
-        if not isinstance(targets[0], nn.ModuleDict):
-            return targets
-        found = REFERENCE_FILE.search(Path(path).name)
-        letter = found[2] if found is not None and found[2] else "A"
-        # The code's naming trap: its D_A judges domain B, where G_A's images go.
-        names = {"generator": {"A": "AtoB", "B": "BtoA"}, "discriminator": {"A": "b", "B": "a"}}[layout.player]
-        return [target.get_submodule(names[letter]) for target in targets]
-
     # ---------------------------------------------------------------- sides
 
-    def _check_direction(self, direction: str) -> None:
+    def check_use(self, direction: str, tile: int | None = None, size: tuple[int, int] | None = None) -> None:
+        """Refuse what `translate` cannot do, before it is begun.
+
+        Args:
+            direction: AtoB or BtoA.
+            tile: pixels a side.
+            size: height and width of a picture.
+
+        Raises:
+            ValueError: a direction that this model has not learned, a tile or sides that its generator does not take.
+        """
         if direction not in DIRECTIONS:
             raise ValueError(f"direction '{direction}'; allowed: {', '.join(DIRECTIONS)}")
         if direction not in self.directions:
+            (learned,) = self.directions
             raise ValueError(
-                f"direction {direction} of a {type(self).__name__} that learned {self.directions[0]}; allowed: "
-                f"{self.directions[0]}"
+                f"direction {direction} of a {type(self).__name__} that learned {learned}; allowed: {learned}"
             )
+        network = self.translator(direction)
+        multiple, least = _limits(network)
+        low = max(multiple, least)
+        if tile is not None and (tile % multiple or tile < low):
+            near = max(low, round(tile / multiple) * multiple)
+            raise ValueError(f"tile={tile}; allowed: multiples of {multiple} from {low} up, such as {near}")
+        if size is not None:
+            self._check_sides(network, *size)
 
     def _check_sides(self, network: nn.Module, height: int, width: int) -> None:
         if self.odd_sides == "refuse" and (height, width) != _sides(network, height, width):
@@ -208,13 +208,6 @@ class TranslatingModule(AdversarialModule):
                 f"images of {height}x{width}; this generator takes multiples of {multiple}{start}, such as {fitting}; "
                 "allowed: those, or odd_sides 'pad'"
             )
-
-    def _check_tile(self, network: nn.Module, tile: int | None) -> None:
-        multiple, least = _limits(network)
-        low = max(multiple, least)
-        if tile is not None and (tile % multiple or tile < low):
-            near = max(low, round(tile / multiple) * multiple)
-            raise ValueError(f"tile={tile}; allowed: multiples of {multiple} from {low} up, such as {near}")
 
     def _padded(self, network: nn.Module, images: Tensor) -> tuple[Tensor, int, int]:
         """Images of sides that a generator takes, and where the given ones begin in them."""

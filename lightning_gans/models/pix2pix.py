@@ -71,9 +71,9 @@ class Pix2Pix(TranslationModule):
         """Build a generator and a critic.
 
         Args:
-            source_shape: (C, H, W) of A's images.
-            target_shape: (C, H, W) of B's images; H and W as the source's.
-            direction: AtoB (source to target) or BtoA.
+            source_shape: (C, H, W) of the inputs.
+            target_shape: (C, H, W) of the targets; H and W as the source's.
+            direction: what the way from source to target is called, AtoB or BtoA; data whose B is the source say so.
             network: unet_256, unet_128, unet_64, unet_32 (sides multiples of that), resnet_9 or resnet_6 (multiples of 4).
             receptive_field: pixels a logit of the critic sees: 1, 16, 34, 70, 142, 286 or 574.
             generator_channels: of the generator's first maps.
@@ -117,7 +117,7 @@ class Pix2Pix(TranslationModule):
         self.dropout_in_use, self.statistics_in_use = dropout_in_use, statistics_in_use
         self.decision_threshold = 0.5 if adversarial == "least_squares" else 0.0
         self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
-        (inside, *_), (outside, *_) = self.shapes(direction)
+        inside, outside = source_shape[0], target_shape[0]
         generator = make_generator(network, inside, outside, generator_channels, norm, dropout, release)
         judged = inside + outside if conditional_discriminator else outside
         critic = make_critic(judged, discriminator_channels, receptive_field, norm, release)
@@ -140,7 +140,7 @@ class Pix2Pix(TranslationModule):
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """Half of the critic's loss on pairs of an input and its target, and of an input and the output (the half slows it)."""
-        source, target = self._pair(batch)
+        source, target = batch["source"], batch["target"]
         real_logits = self.discriminate(self._judged(source, target))
         fake_logits = self.discriminate(self._judged(source, self.outputs(batch)))
         self.record("real_logits", real_logits)
@@ -152,7 +152,7 @@ class Pix2Pix(TranslationModule):
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(x, G(x)) (or (D(x, G(x)) - 1)^2), and the mean absolute difference to the target."""
-        source, target = self._pair(batch)
+        source, target = batch["source"], batch["target"]
         outputs = self.outputs(batch)
         logits, features = self.judge(self._judged(source, outputs))
         squares = self.adversarial == "least_squares"
@@ -171,22 +171,17 @@ class Pix2Pix(TranslationModule):
         if self._shared is not None:
             return self._shared if self._moving == "generator" else self._shared.detach()
         with torch.set_grad_enabled(self._moving != "discriminator"):
-            return self.run(self.generator, self._pair(batch)[0])
+            return self.run(self.generator, batch["source"])
 
     def play(self, parts: list[Batch]) -> None:
         """The turns on one pass of the generator, where a batch is neither cut nor its pass unwanted (`share_fakes`)."""
         whole = self.d_steps == self.accumulate == 1
         if whole and self.share_fakes is not False:
-            self._shared = self.run(self.generator, self._pair(parts[-1])[0])
+            self._shared = self.run(self.generator, parts[-1]["source"])
         try:
             super().play(parts)
         finally:
             self._shared = None
-
-    def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The input and the target of the direction."""
-        a, b = (batch[key] for key in self.keys)
-        return (a, b) if self.directions[0] == "AtoB" else (b, a)
 
     def _judged(self, source: Tensor, target: Tensor) -> Tensor:
         """What the critic sees: (N, C, H, W) and (N, D, H, W) -> (N, C + D, H, W)."""

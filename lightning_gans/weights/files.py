@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightning_gans.weights import biggan_pytorch, mimicry, pytorch_pretrained_biggan
+from lightning_gans.weights import biggan_pytorch, cyclegan_and_pix2pix, mimicry, pytorch_pretrained_biggan
 from lightning_gans.weights.layout import Layout
 
 __all__ = ["LAYOUTS", "find_layout", "read_weights"]
@@ -21,6 +21,11 @@ LAYOUTS: tuple[Layout, ...] = (
     biggan_pytorch.GENERATOR,
     biggan_pytorch.DISCRIMINATOR,
     pytorch_pretrained_biggan.GENERATOR,
+    cyclegan_and_pix2pix.UNET,
+    cyclegan_and_pix2pix.RESNET,
+    cyclegan_and_pix2pix.RESNET_DROPOUT,
+    cyclegan_and_pix2pix.PATCH,
+    cyclegan_and_pix2pix.PIXEL,
 )
 NESTED = ("model_state_dict", "state_dict")  # under which checkpoints keep the weights
 

@@ -90,21 +90,25 @@ def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tens
     return converted
 
 
-def export(ours: Mapping[str, Tensor], layout: Layout, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our state dict in the names and shapes of `like`, a state dict of the layout, without what is derived."""
+def export(ours: Mapping[str, Tensor], layout: Layout, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Our state dict in the names and shapes of `like`, a state dict of the layout, without what is derived.
+
+    Without `like` each tensor takes the first of the names it may have, and keeps its shape.
+    """
     blocks = _blocks(ours)
     pieces: dict[str, dict[int, Tensor]] = {}
     for name, tensor in ours.items():
         if name.rpartition(".")[2] in layout.absent:
             continue
         place = layout.place(name, blocks)
-        key = next(key for key in place.keys if key in like)
+        key = next(key for key in place.keys if like is None or key in like)
         pieces.setdefault(key, {})[place.part] = place.theirs(tensor)
     joined = {
         key: torch.cat([parts[i] for i in sorted(parts)], dim=1) if len(parts) > 1 else parts[0]
         for key, parts in pieces.items()
     }
-    return {key: tensor.reshape(like[key].shape).clone() for key, tensor in joined.items()}
+    shaped = joined if like is None else {key: tensor.reshape(like[key].shape) for key, tensor in joined.items()}
+    return {key: tensor.detach().clone(memory_format=torch.contiguous_format) for key, tensor in shaped.items()}
 
 
 def _blocks(ours: Mapping[str, Tensor]) -> int:
