@@ -13,6 +13,7 @@ from lightning_gans.callbacks.checkpointing import RunCheckpoint
 from lightning_gans.callbacks.evaluation import Evaluate
 from lightning_gans.callbacks.samples import SampleGrid
 from lightning_gans.cli.loggers import drop_rows
+from lightning_gans.core.translating import TranslatingModule
 
 __all__ = ["RunFolder", "newest_run"]
 
@@ -61,11 +62,13 @@ class RunFolder(Callback):
         self._config = config
         self._loggers = loggers
         self._resume = resume
+        self._translates = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Make the folder in the first process and tell the others; nothing in ``fast_dev_run``."""
         if stage != "fit" or trainer.fast_dev_run or self.path is not None:  # type: ignore[attr-defined]
             return
+        self._translates = isinstance(pl_module, TranslatingModule)
         made = self._make() if trainer.is_global_zero else ""
         self.path = Path(trainer.strategy.broadcast(made))
         trainer.loggers = self._loggers(self.path, self._resume[1] if self._resume else None)
@@ -83,7 +86,12 @@ class RunFolder(Callback):
             return []
         lines = [f"pictures: {self.path / 'samples'}"]
         if (self.path / LAST).is_file():
-            lines.append(f"more: lightning-gans generate {self.path / LAST} --n 64 --out samples.png")
+            if self._translates:
+                lines.append(
+                    f"more: lightning-gans translate {self.path / LAST} --input FILE --direction AtoB --out DIR"
+                )
+            else:
+                lines.append(f"more: lightning-gans generate {self.path / LAST} --n 64 --out samples.png")
         return [", ".join(lines)]
 
     def _make(self) -> str:

@@ -86,6 +86,8 @@ def _find(given: Path) -> dict[str, Path]:
     Raises:
         UsageError: there is nothing, or two pictures of one stem.
     """
+    if not given.exists():
+        raise UsageError(f"--input {given}: no such file or folder")
     from datamodules._folder_scan import open_source
     from datamodules._pixels import EXTENSIONS
 
@@ -93,8 +95,6 @@ def _find(given: Path) -> dict[str, Path]:
         if given.suffix.lower() not in EXTENSIONS:
             raise UsageError(f"--input {given}: is no picture; allowed: {', '.join(EXTENSIONS)}, or a folder of them")
         return {given.stem: given}
-    if not given.is_dir():
-        raise UsageError(f"--input {given}: no such file or folder")
     try:
         names = [entry.name for entry in open_source(given).entries]
     except OSError as error:
@@ -123,7 +123,7 @@ def _read(path: Path, module: TranslatingModule, direction: str) -> Tensor:
         pixels = decode(path.read_bytes(), (channels, *_size(path)), "stretch")
     except Exception as error:  # Pillow raises whatever it stumbles upon
         raise _unreadable(path, error) from error
-    return torch.from_numpy(pixels)[None]
+    return torch.from_numpy(pixels.copy())[None]
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -14,9 +14,11 @@ from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
 from datamodules import DrawnFaces, drawn_faces
-from lightning_gans import DCGAN, AnimeGAN
+from lightning_gans import DCGAN, AnimeGAN, CycleGAN, Pix2Pix
+from lightning_gans.batch import to_uint8
 from lightning_gans.callbacks import RunCheckpoint, SampleGrid
 from lightning_gans.core.pictures import grid
+from tests.translation import Domains, Pairs
 
 Make, Run = Callable[..., DCGAN], Callable[..., pl.Trainer]
 
@@ -112,6 +114,40 @@ def test_training_is_the_same_with_and_without(tiny: Make, run: Run, same: Calla
     run(watched, SampleGrid(every=1, n=4), steps=4)
     run(plain, steps=4)
     assert same(watched.state_dict(), plain.state_dict())
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_strips_of_translations(held_out: bool, run: Run, tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {"receptive_field": 16, "generator_channels": 2, "discriminator_channels": 2}
+    model = CycleGAN((1, 16, 16), (1, 16, 16), network="resnet_6", **sizes)
+    data: Any = Domains(size=16, batch_size=2)
+    data.prepare_data()
+    data.setup()
+    wanted = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
+    if not held_out:
+        wanted = {key: torch.randint(0, 256, (2, 1, 16, 16), dtype=torch.uint8) for key in "ab"}
+        data = pl.LightningDataModule()
+        data.train_dataloader = lambda: torch.utils.data.DataLoader([wanted] * 4, batch_size=None)
+    run(model, SampleGrid(every=2, n=16), steps=3, data=data)
+    assert names(tmp_path / "samples") == ["00000000.png", "00000002.png", "00000003.png"]
+    with Image.open(tmp_path / "samples" / "00000003.png") as picture:
+        pixels = torch.from_numpy(np.array(picture))
+    assert pixels.shape == (2 * 18 + 2, 2 * 66 + 2)  # two rows; a strip of four pictures each way
+    assert torch.equal(pixels[2:18, 2:18], wanted["a"][0, 0])
+    assert torch.equal(pixels[20:36, 2 + 66 + 48 : 2 + 66 + 64], wanted["a"][1, 0])  # the other way's target
+    output = to_uint8(model.translate(wanted["a"][:1]))[0, 0]
+    assert (pixels[2:18, 18:34].int() - output.int()).abs().max() <= 1
+
+
+def test_strips_leave_training_as_it_is(run: Run, same: Callable[..., bool]) -> None:
+    states = []
+    for callbacks in ([SampleGrid(every=1, n=4)], []):
+        torch.manual_seed(0)
+        sizes: dict[str, Any] = {"receptive_field": 16, "generator_channels": 2, "discriminator_channels": 2}
+        model = Pix2Pix((1, 32, 32), (1, 32, 32), network="unet_32", release="lua", **sizes)  # with dropout
+        run(model, *callbacks, steps=3, data=Pairs(size=32, batch_size=4))
+        states.append(model.state_dict())
+    assert same(*states)
 
 
 def test_a_dry_run_leaves_nothing(tiny: Make, run: Run, tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def test_import_writes_a_checkpoint_of_both_players(call: Call) -> None:
             "other.pth --model biggan",
             1,
             "'other.pth' has no layout that is known (its first tensors: a); allowed: mimicry generator, mimicry discriminator, "
-            "BigGAN-PyTorch generator, BigGAN-PyTorch discriminator, pytorch-pretrained-biggan generator",
+            "BigGAN-PyTorch generator, BigGAN-PyTorch discriminator, pytorch-pretrained-biggan generator, "
+            "U-Net of pytorch-CycleGAN-and-pix2pix, ResNet of pytorch-CycleGAN-and-pix2pix, ResNet of pytorch-CycleGAN-and-pix2pix "
+            "with dropout, PatchGAN of pytorch-CycleGAN-and-pix2pix, pixel GAN of pytorch-CycleGAN-and-pix2pix",
         ),
     ],
 )

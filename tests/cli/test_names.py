@@ -24,7 +24,8 @@ MODELS, DATA = ", ".join(list_models()), ", ".join(list_data())
 WRONG = [
     (
         "tran",
-        "error: unknown command 'tran'. Did you mean train? Choose from: train, generate, interpolate, evaluate, probe, import",
+        "error: unknown command 'tran'. Did you mean train? Choose from: train, generate, interpolate, "
+        "translate, evaluate, probe, import",
     ),
     ("train --model dcgn", f"error: unknown model 'dcgn'. Did you mean 'dcgan'? Choose from: {MODELS}"),
     ("train --model=qqqqq", f"error: unknown model 'qqqqq'. Choose from: {MODELS}"),
@@ -44,6 +45,12 @@ WRONG = [
         "generate x.ckpt --out x.png --classes 1,a",
         "error: argument --classes: 1,a; allowed: numbers of classes by comma, such as 0,1,2",
     ),
+    ("translate x.ckpt --input x.png --out x", "error: which direction? --direction AtoB or --direction BtoA"),
+    (
+        "translate x.ckpt --input x.png --out x --direction BtoC",
+        "error: --direction BtoC: allowed: AtoB, BtoA",
+    ),
+    ("translate x.ckpt --input x.png --out x --direction AtoB", "error: --input x.png: no such file or folder"),
     ("interpolate x.ckpt --out x.jpg", "error: --out x.jpg: allowed: a file *.png or *.gif"),
     ("interpolate x.ckpt --out x.png --n 1", "error: --n 1 --steps 10: allowed: at least 2 each"),
 ]

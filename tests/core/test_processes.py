@@ -98,3 +98,12 @@ def test_every_models_processes_agree_in_all_weights_and_buffers(folder: Path) -
         first, second = both(folder, name)
         assert [key for key, value in first["state"].items() if not torch.equal(value, second["state"][key])] == []
         assert all(torch.isfinite(value).all() for value in first["state"].values())
+
+
+def test_a_checkpoint_holds_every_processs_pools(folder: Path) -> None:
+    pools = torch.load(folder / "test_cyclegan-TestCycleGAN.ckpt", weights_only=True)["pools"]
+    assert len(pools) == 2
+    for domain in "ab":
+        first, second = (torch.stack(pool[domain]) for pool in pools)
+        assert len(first) == len(second) == 24  # three batches of eight
+        assert not torch.equal(first, second)
