@@ -16,6 +16,7 @@ from lightning_gans.cli.loggers import drop_rows
 from lightning_gans.cli.recipes import RECIPES
 from tests.cli.conftest import TINY, Call, files
 from tests.datamodules.folders import folder
+from tests.datamodules.pair_folders import domains, side_by_side
 from tests.datamodules.test_cifar10 import write
 
 BASE = ["train", "--model", "dcgan", *TINY, "--data.size", "16", "--trainer.log_every_n_steps", "2"]
@@ -146,9 +147,10 @@ def test_callbacks_and_sections_of_options_reach_the_run(call: Call, tmp_path: P
 
 @pytest.fixture
 def downloads(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Small files in place of the sets that are downloaded: MNIST's four in the IDX format, CIFAR-10's pickles, tagged images; and
-    few drawn faces."""
-    root = tmp_path_factory.mktemp("downloads")
+    """Small files in place of the sets that are downloaded: MNIST's four in the IDX format, CIFAR-10's pickles, tagged images,
+    horses and zebras, facades; and few drawn faces."""
+    root = tmp_path_factory.mktemp("downloads") / "files"
+    root.mkdir()
     monkeypatch.setenv("LIGHTNING_GANS_CACHE", str(root / "cache"))
     monkeypatch.setattr(drawn_faces, "TRAIN_IMAGES", 40)
     monkeypatch.setattr(drawn_faces, "TEST_IMAGES", 16)
@@ -160,6 +162,8 @@ def downloads(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         sizes = [number.to_bytes(4, "big") for number in (1000, 28, 28)]  # a recipe wants 100 labels a class
         (root / f"{split}-images-idx3-ubyte").write_bytes(images + b"".join(sizes) + bytes(range(196)) * 4000)
         (root / f"{split}-labels-idx1-ubyte").write_bytes(labels + sizes[0] + bytes(range(10)) * 100)
+    domains(root.parent / "sets" / "horse2zebra", trainA=8, trainB=8)
+    side_by_side(root.parent / "sets" / "facades", train=8)
     return root
 
 
@@ -189,8 +193,11 @@ def test_every_recipe_runs(call: Call, recipe: str, downloads: Path, tmp_path: P
             "--model.attention_size",
             "0",
         ]
-    elif names["data"].get("size", 0) == 128:  # pictures of 128 pixels take minutes
+    elif names["data"].get("size", 0) >= 128:  # such pictures take minutes
         flags += ["--data.size", "32"]
+    if "load_size" in names["data"]:
+        flags += ["--data.root", downloads.parent / "sets", "--data.load_size", "32", "--model.receptive_field", "16"]
+        flags += ["--model.network", {"pix2pix": "unet_32", "cyclegan": "resnet_6"}[model]]
     answer = call("train", *flags, *TINY, "--data.batch_size", "8", "--trainer.max_steps", "2")
     assert (answer.code, answer.out) == (0, ""), answer.err
     run = tmp_path / "runs" / f"{names['model_name']}-{names['data_name']}" / "1"
