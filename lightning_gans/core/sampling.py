@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -172,10 +173,10 @@ class SamplingModule(ConditionalModule):
             return images.float().clamp(-1.0, 1.0).cpu().contiguous()
 
     def _check_truncation(self, truncation: float) -> None:
-        low, trick = truncation < 0.0, self.truncation_trick
-        if trick == "factor" and low:
+        trick = self.truncation_trick  # each range is asked for, not its outside: what is no number lies in none
+        if trick == "factor" and not 0.0 <= truncation < math.inf:
             raise ValueError(f"truncation={truncation}; allowed: 0 or more, 1 = none")
-        if trick == "threshold" and truncation < SMALLEST:
+        if trick == "threshold" and not SMALLEST <= truncation < math.inf:
             raise ValueError(f"truncation={truncation}; allowed: {SMALLEST:g} or more, 1 = none")
         if trick == "bounded_factor" and not 0.0 < truncation <= 1.0:
             raise ValueError(f"truncation={truncation}; allowed: more than 0, up to 1")

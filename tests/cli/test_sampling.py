@@ -81,6 +81,8 @@ def test_a_folder_that_is_not_empty_is_refused_unless_overwritten(call: Call, ch
         ("{} --out a.png --tags hat", 1, "tags for DCGAN, which was trained without tags"),
         ("{} --out a.png --tags hat --classes 1", 2, "--classes and --tags: give one of them"),
         ("{} --out a.png --truncation -1", 1, "truncation=-1.0; allowed: 0 or more, 1 = none"),
+        ("{} --out a.png --truncation nan", 1, "truncation=nan; allowed: 0 or more, 1 = none"),
+        ("{} --out a.png --truncation 0.5,inf", 1, "truncation=inf; allowed: 0 or more, 1 = none"),
         (
             "{} --out a.npy --truncation 0.5,1",
             2,

@@ -273,7 +273,7 @@ def test_wrong_options(options: dict[str, Any], message: str) -> None:
 
 def test_wrong_samples() -> None:
     model = seeded()
-    for truncation in (0.0, -1.0):
+    for truncation in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match=rf"^truncation={truncation}; allowed: 0.001 or more, 1 = none$"):
             model.generate(1, truncation=truncation)
     with pytest.raises(ValueError, match=r"^labels \[0, 10\]; allowed: 0 to 9$"):
