@@ -41,10 +41,19 @@ class SelfAttention(nn.Module):
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """softmax(queries keys') values: (N, Q, D), (N, K, D), (N, K, V) -> (N, Q, V)."""
-    if queries.is_cuda:  # never holds all weights in memory; on CPU the plain products are the faster ones
-        return F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
+    if queries.is_cuda:  # on CPU the plain products are the faster ones
+        return _fused(queries, keys, values)
     weights = torch.softmax(torch.bmm(queries, keys.transpose(1, 2)), dim=2)  # (N, Q, K)
     return torch.bmm(weights, values)
+
+
+def _fused(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """The same by PyTorch's kernels, which never hold all weights in memory; they take four dimensions, with one of heads, and
+    numbers of a position side by side: anything else is computed as above."""
+    query, key, value = (
+        tensor.contiguous().unsqueeze(1) for tensor in (queries, keys, values)
+    )  # (N, P, D) -> (N, 1, P, D)
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
 
 
 def _positions(maps: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lightning_gans.layers import attention
 from lightning_gans.layers.attention import SelfAttention
 from lightning_gans.layers.spectral_norm import SpectralNorm, spectral_norm
 
@@ -42,6 +43,31 @@ def test_formula_and_gradients() -> None:
     torch.testing.assert_close(layer(features), formula(layer, features), atol=1e-5, rtol=1e-5)
     for mine, reference in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, reference, atol=1e-3, rtol=1e-3)
+
+
+def test_the_gpus_way_equals_the_formula_and_suits_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels that do not hold all weights take four dimensions whose last one is dense."""
+    torch.manual_seed(0)
+    layer = SelfAttention(16)
+    nn.init.constant_(layer.gain, 0.7)
+    plain = attention._attend
+    given: list[Tensor] = []
+
+    def spy(*tensors: Tensor, **options: float) -> Tensor:
+        given.extend(tensors)
+        return kernel(*tensors, **options)  # type: ignore[arg-type]
+
+    kernel = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    features = torch.randn(2, 16, 4, 6, requires_grad=True)
+    found = []
+    for way in (plain, attention._fused):
+        monkeypatch.setattr(attention, "_attend", way)
+        out = layer(features)
+        found.append([out, *torch.autograd.grad(out.square().sum(), [features, *layer.parameters()])])
+    torch.testing.assert_close(found[1], found[0], atol=1e-4, rtol=1e-4)
+    assert [tuple(tensor.shape) for tensor in given] == [(2, 1, 24, 2), (2, 1, 6, 2), (2, 1, 6, 8)]
+    assert all(tensor.stride(-1) == 1 for tensor in given)
 
 
 def test_starts_as_identity_and_has_the_codes_widths() -> None:
