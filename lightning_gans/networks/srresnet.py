@@ -16,12 +16,15 @@ def halvings(image_shape: tuple[int, int, int]) -> int:
     """How often images of a shape are doubled from 16x16.
 
     Raises:
-        ValueError: not a square of a power of two from 16 up.
+        ValueError: not a square of a power of two from 16 up; names the nearest sizes that are.
     """
     _, height, width = image_shape
     if height != width or height < START or height & (height - 1):
+        side = max(height, width)
+        below = max(1 << (side.bit_length() - 1), START)
+        nearest = f"{below}" if below >= side else f"{below} or {2 * below}"
         raise ValueError(
-            f"images of {height}x{width}; allowed: square, a power of two from {START} up: 16, 32, 64, 128"
+            f"images of {height}x{width}; allowed: square, a power of two from {START} up (nearest: {nearest})"
         )
     return (height // START).bit_length() - 1
 

@@ -210,10 +210,10 @@ def test_defaults_are_the_papers() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"^network 'unet'; allowed: paper, bhpfelix$"):
         AnimeGAN(network="unet")
-    with pytest.raises(
-        ValueError, match=r"^images of 96x96; allowed: square, a power of two from 16 up: 16, 32, 64, 128$"
-    ):
-        AnimeGAN((3, 96, 96))
+    for shape, near in (((3, 96, 96), "64 or 128"), ((3, 8, 8), "16"), ((3, 64, 32), "64"), ((3, 20, 17), "16 or 32")):
+        message = rf"^images of {shape[1]}x{shape[2]}; allowed: square, a power of two from 16 up \(nearest: {near}\)$"
+        with pytest.raises(ValueError, match=message):
+            AnimeGAN(shape)
     with pytest.raises(ValueError, match=r"^tags \['hat', 'hat'\]; allowed: None, or names, each once$"):
         AnimeGAN(tags=["hat", "hat"])
     with pytest.raises(ValueError, match=r"^generator_blocks=0; allowed: 1 or more$"):
