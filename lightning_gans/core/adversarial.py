@@ -155,7 +155,7 @@ class AdversarialModule(Optimization, ForeignWeights):
         """Images as the critic sees them: in a turn, and with the option `augment`, each augmented by noise of its own."""
         if not self._operations or self._moving is None:
             return images
-        draws = (self.noise((len(images), DRAWS), "uniform") + 1.0) / 2.0  # U[0, 1)
+        draws = (self.noise_of_images((len(images), DRAWS), "uniform") + 1.0) / 2.0  # U[0, 1)
         augmented = diff_augment(images, draws, self._operations)
         return augmented.contiguous(memory_format=self._memory_format) if images.dim() == 4 else augmented
 
@@ -174,6 +174,10 @@ class AdversarialModule(Optimization, ForeignWeights):
         if self._generator is None or self._generator.device != self.device:
             self._generator = torch.Generator(self.device)
         return self._turn.noise(shape, distribution, self._generator)
+
+    def noise_of_images(self, shape: tuple[int, ...], distribution: str = "normal") -> Tensor:
+        """`noise` with a row for each image that the critic sees in this turn."""
+        return self.noise(shape, distribution)
 
     def record(self, name: str, tensor: Tensor) -> None:
         """Keep a tensor that is logged (its mean) and watched, but not differentiated; chunks of a turn are joined.

@@ -82,8 +82,15 @@ class LatentModule(SamplingModule):
 
         return source
 
+    def noise_of_images(self, shape: tuple[int, ...], distribution: str = "normal") -> Tensor:
+        """See `AdversarialModule`; in the generator's turn there may be several fakes for each real image."""
+        return self._rows_of_noise(self._copies())(shape, distribution)
+
+    def _copies(self) -> int:
+        return self.generator_batch_factor if self._moving == "generator" else 1
+
     def _draw_fakes(self, batch: Batch) -> Fakes:
-        copies = self.generator_batch_factor if self._moving == "generator" else 1
+        copies = self._copies()
         latents = self.latents(turns.rows(batch) * copies, self._rows_of_noise(copies))
         labels = self.fake_labels(batch, copies)
         return Fakes(latents, labels, self.synthesize(self.fast(self.generator), latents, labels))

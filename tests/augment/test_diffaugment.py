@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_gans import DCGAN, DRAGAN, GAN
+from lightning_gans import DCGAN, DRAGAN, GAN, SNGAN
 from lightning_gans.augment import OPERATIONS, diff_augment, parse_augment
 from lightning_gans.core import adversarial
+from lightning_gans.core.noise import Turn
 from tests.training import fit, same_state, state_of
 
 
@@ -179,6 +180,25 @@ def test_reals_and_fakes_have_draws_of_their_own(monkeypatch: pytest.MonkeyPatch
     assert len(torch.cat(seen).flatten().unique()) == 6 * 8 * 7
     assert 0.0 <= torch.cat(seen).min() < 0.05
     assert 0.95 < torch.cat(seen).max() < 1.0
+
+
+def test_two_processes_augment_each_fake_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = SNGAN((1, 16, 16), augment="diffaugment", **SMALL)
+    assert model.generator_batch_factor == 2
+    seen: list[Tensor] = []
+
+    def spy(images: Tensor, numbers: Tensor, operations: tuple[str, ...]) -> Tensor:
+        seen.append(numbers)
+        return images
+
+    monkeypatch.setattr(adversarial, "diff_augment", spy)
+    model._moving = "generator"
+    for rank, world in ((0, 1), (0, 2), (1, 2)):
+        model._turn = Turn(seed=1, rank=rank, world=world)
+        model.augmented(torch.zeros(2 * 4 // world, 1, 16, 16))  # two fakes for each of four real images
+    whole = seen[0].view(4, 2, 7)  # a real image, its fakes
+    for rank in range(2):
+        assert torch.equal(seen[1 + rank].view(2, 2, 7), whole[rank::2])
 
 
 def test_accumulation_changes_nothing() -> None:
