@@ -32,7 +32,7 @@ def import_(arguments: list[str]) -> int:
         raise UsageError(f"--out {options.out}: is a folder; allowed: a file")
     with quick_imports():
         from lightning_gans.core.loading import write_checkpoint
-        from lightning_gans.weights.files import find_layout, read_weights
+        from lightning_gans.weights.files import find_layout, read_options, read_weights
 
     found: dict[str, Any] = {}
     known: dict[str, Any] = {}
@@ -45,7 +45,7 @@ def import_(arguments: list[str]) -> int:
                 f"--model {options.model}: {file} holds a {layout.name}; allowed: --model {' or '.join(layout.models)}"
             )
         found.setdefault(layout.player, file)
-        told = layout.options(state)
+        told = read_options(state, layout, file)
         if layout.player in seen and told.keys() & SHAPES:  # a second generator, of the other way
             told = {name: value for name, value in told.items() if name not in SHAPES}
         seen.add(layout.player)

@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from lightning_gans.weights import biggan_pytorch, cyclegan_and_pix2pix, mimicry, pytorch_pretrained_biggan
 from lightning_gans.weights.layout import Layout
 
-__all__ = ["LAYOUTS", "find_layout", "read_weights"]
+__all__ = ["LAYOUTS", "find_layout", "read_options", "read_weights"]
 
 LAYOUTS: tuple[Layout, ...] = (
     mimicry.GENERATOR,
@@ -74,3 +75,17 @@ def find_layout(state: Mapping[str, Tensor], path: str | PathLike[str]) -> Layou
             return layout
     names, known = ", ".join(list(state)[:3]), ", ".join(layout.name for layout in LAYOUTS)
     raise ValueError(f"'{path}' has no layout that is known (its first tensors: {names}); allowed: {known}")
+
+
+def read_options(state: Mapping[str, Tensor], layout: Layout, path: str | PathLike[str]) -> dict[str, Any]:
+    """What a constructor needs to know for a state dict of a layout.
+
+    Raises:
+        ValueError: a tensor that tells it is missing, or has not as many dimensions as it should.
+    """
+    try:
+        return layout.options(state)
+    except KeyError as error:
+        raise ValueError(f"'{path}' has no '{error.args[0]}', which a {layout.name} has") from error
+    except (IndexError, TypeError, ZeroDivisionError) as error:
+        raise ValueError(f"'{path}' has tensors of other shapes than a {layout.name}") from error

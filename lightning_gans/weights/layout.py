@@ -77,12 +77,10 @@ def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tens
         if not found:
             raise ValueError(f"no '{place.keys[0]}', which a {layout.name} has; here it is {name}")
         used.add(found[0])
-        tensor = state[found[0]]
-        if place.parts > 1:
-            tensor = tensor.chunk(place.parts, dim=1)[place.part]
-        tensor = place.ours(tensor)
-        if _core(tensor) != _core(wanted):
-            raise ValueError(f"'{found[0]}' of {_sizes(tensor)}; this model's {name} has {_sizes(wanted)}")
+        tensor = _piece(state[found[0]], place)
+        if tensor is None or _core(tensor) != _core(wanted):
+            given = _sizes(state[found[0]] if tensor is None else tensor)
+            raise ValueError(f"'{found[0]}' of {given}; this model's {name} has {_sizes(wanted)}")
         converted[name] = tensor.reshape(wanted.shape).to(wanted.dtype).clone()
     spare = [key for key in state if key not in used and not key.endswith(layout.derived)]
     if spare:
@@ -109,6 +107,16 @@ def export(ours: Mapping[str, Tensor], layout: Layout, like: Mapping[str, Tensor
     }
     shaped = joined if like is None else {key: tensor.reshape(like[key].shape) for key, tensor in joined.items()}
     return {key: tensor.detach().clone(memory_format=torch.contiguous_format) for key, tensor in shaped.items()}
+
+
+def _piece(tensor: Tensor, place: Place) -> Tensor | None:
+    """What of a tensor of theirs is ours; None if its shape cannot be cut or ordered so."""
+    try:
+        if place.parts > 1:
+            tensor = tensor.chunk(place.parts, dim=1)[place.part]
+        return place.ours(tensor)
+    except (IndexError, RuntimeError):
+        return None
 
 
 def _blocks(ours: Mapping[str, Tensor]) -> int:

@@ -55,7 +55,8 @@ def _discriminator_place(name: str, blocks: int) -> Place:
 
 def _either(state: Mapping[str, Tensor], layer: str) -> Tensor:
     """A layer's weight, under spectral norm or not."""
-    return state[next(f"{layer}.{spelling}" for spelling in SPELLED["weight"] if f"{layer}.{spelling}" in state)]
+    names = [f"{layer}.{spelling}" for spelling in SPELLED["weight"]]
+    return state[next((name for name in names if name in state), names[0])]
 
 
 def _numbers(state: Mapping[str, Tensor]) -> list[int]:

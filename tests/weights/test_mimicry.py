@@ -13,7 +13,7 @@ import lightning_gans
 from lightning_gans.cli import main
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.weights import mimicry
-from lightning_gans.weights.files import find_layout, read_weights
+from lightning_gans.weights.files import find_layout, read_options, read_weights
 from lightning_gans.weights.layout import convert, export
 from tests.weights.mimicry_nets import Critic, Generator
 
@@ -112,3 +112,30 @@ def test_command_line_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["import", str(tmp_path / "D.pth"), "--model", "sngan", "--out", str(tmp_path / "x.ckpt")]) == 2
     assert "holds a discriminator; allowed: a generator, and a discriminator besides" in capsys.readouterr().err
     assert not (tmp_path / "x.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"l1.weight": None}, "'G.pth' has no 'l1.weight', which a mimicry generator has"),
+        ({"l1.weight": torch.zeros(128)}, "'G.pth' has tensors of other shapes than a mimicry generator"),
+        ({"block2.c1.weight": torch.zeros(8, 0)}, "'G.pth' has tensors of other shapes than a mimicry generator"),
+        (
+            {"block3.b1.embed.weight": torch.zeros(3)},
+            "'block3.b1.embed.weight' of 3; this model's blocks.1.norm1.gain.weight has 3x8",
+        ),
+    ],
+)
+def test_files_with_a_part_missing_or_misshapen(change: dict[str, Tensor | None], message: str) -> None:
+    state = {**Generator(8, 6, 3, False).state_dict(), **change}
+    state = {key: value for key, value in state.items() if value is not None}
+    options: dict[str, Any] = {"latent_dim": 6, "generator_channels": 8, "discriminator_channels": 4}
+    ours = lightning_gans.SNGAN((3, 32, 32), num_classes=3, conditional=True, **options).generator.state_dict()
+
+    def read() -> None:
+        read_options(state, find_layout(state, "G.pth"), "G.pth")
+        convert(state, mimicry.GENERATOR, ours)
+
+    with pytest.raises(ValueError) as caught:
+        read()
+    assert str(caught.value) == message
