@@ -19,6 +19,7 @@ loss has it (a mean over the 500, as PyTorch's has it, is that much weaker and t
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any, cast
 
@@ -236,7 +237,7 @@ class CoGAN(ClassifyingModule):
         Raises:
             ValueError: n, batch_size or truncation out of range.
         """
-        if n < 0 or batch_size < 1 or truncation < 0.0:
+        if n < 0 or batch_size < 1 or not 0.0 <= truncation < math.inf:
             raise ValueError(f"n={n}, batch_size={batch_size}, truncation={truncation}; allowed: from 0, 1 and 0 up")
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         batches = [

@@ -218,6 +218,8 @@ def test_generated_pairs() -> None:
     torch.testing.assert_close(side_by_side, torch.cat([pairs[:2, 0], pairs[:2, 1]], dim=3))
     with pytest.raises(ValueError, match=r"^n=-1, batch_size=64, truncation=1\.0; allowed: from 0, 1 and 0 up$"):
         model.generate_pairs(-1)
+    with pytest.raises(ValueError, match=r"truncation=nan; allowed: from 0, 1 and 0 up$"):
+        model.generate_pairs(1, truncation=float("nan"))
 
 
 def test_how_weights_start() -> None:
