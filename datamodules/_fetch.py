@@ -124,6 +124,7 @@ class _Transfer:
         self.sha256: str | None = file.sha256 or kept.get("sha256")
         self.part = target.with_name(f".{target.name}.part")
         self.about = target.with_name(f".{target.name}.part.json")
+        self.answered: set[str] = set()
 
     def run(self) -> None:
         """Try address after address.
@@ -205,10 +206,12 @@ class _Transfer:
             raise _RefusedError(f"HTTP {error.code} {error.reason}") from error
         except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
             raise _CutError(_one_line(error)) from error
-        except urllib.error.URLError as error:
-            raise _RefusedError(_one_line(error.reason)) from error
+        except urllib.error.URLError as error:  # no connection: of no use, unless the address has answered before
+            kind = _CutError if url in self.answered else _RefusedError
+            raise kind(_one_line(error.reason)) from error
 
     def _receive(self, url: str, answer: Any, have: int) -> None:
+        self.answered.add(url)
         going_on = answer.status == 206 and str(answer.headers.get("Content-Range", "")).startswith(f"bytes {have}-")
         if not going_on:
             have = 0

@@ -2,7 +2,8 @@
 
 A recipe is a flat Lightning configuration plus ``model_name`` and ``data_name``. ``--model M`` takes ``M.yaml``; with
 ``--data D`` it takes ``M-D.yaml`` instead, if there is one, else ``M.yaml`` without the ``data:`` section that was
-written for other data. Then come ``--config`` files in their order, then flags.
+written for other data. D may be the name of a protocol on a folder, such as imagenet128: ``data_name`` tells the data.
+Then come ``--config`` files in their order, then flags.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import yaml
 
 from lightning_gans.cli.errors import UsageError
 
-__all__ = ["Source", "choose_recipe", "fit_to", "merge", "read_config"]
+__all__ = ["Source", "choose_recipe", "fit_to", "is_special", "merge", "read_config"]
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 NAMES = ("model_name", "data_name")
@@ -66,6 +67,11 @@ def choose_recipe(model: str, data: str | None) -> Source | None:
     if data is not None and special.exists():
         return read_config(special)
     return read_config(general) if general.exists() else None
+
+
+def is_special(recipe: Source, model: str, data: str) -> bool:
+    """Whether a recipe is the one for a model on data of this name, not the model's general one."""
+    return Path(recipe.name) == RECIPES / f"{model}-{data}.yaml"
 
 
 def fit_to(source: Source, model: str, data: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from lightning_gans.cli.errors import UsageError
 from lightning_gans.cli.names import check_data, check_model, is_path
-from lightning_gans.cli.recipes import Source, choose_recipe, fit_to, read_config
+from lightning_gans.cli.recipes import Source, choose_recipe, fit_to, is_special, read_config
 from lightning_gans.registry import list_models
 
 __all__ = ["Request", "read_request"]
@@ -47,10 +47,9 @@ def read_request(arguments: list[str]) -> Request:
     if data is not None and is_path(data):
         flags = ["--data.root", data, *flags]
         data = "image_folder"
-    if data is not None:
-        check_data(data)
     recipe = choose_recipe(model, data)
-    data = data or (recipe.data_name if recipe else None)
+    if recipe is not None and (data is None or is_special(recipe, model, data)):
+        data = recipe.data_name or data  # a recipe may name a protocol on a folder, such as imagenet128
     if data is None:
         raise UsageError(f"model '{model}' has no recipe that names its data; name it: --data D")
     check_data(data)

@@ -46,6 +46,11 @@ def generate(arguments: list[str]) -> int:
 
     drawing.check_out(Path(options.out), options.overwrite)
     module = drawing.load_sampler(options.checkpoint, options.device)
+    if options.classes is not None and module.tags is not None:
+        some = module.tags[0]
+        raise ValueError(
+            f"--classes for {type(module).__name__}, which was trained with tags; allowed: --tags '{some}'"
+        )
     batches = [
         module.generate_batches(
             options.n,

@@ -16,13 +16,15 @@ from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.noise import Draw, draw, stream
 from lightning_gans.registry import nearest
 
-__all__ = ["ConditionalModule", "tag_groups"]
+__all__ = ["EYE_COLOURS", "HAIR_COLOURS", "ConditionalModule", "tag_groups"]
 
-HAIR = "blonde brown black blue pink purple green red silver white orange aqua grey"
-EYES = "blue red brown green purple yellow pink aqua black orange"
+# fmt: off
+HAIR_COLOURS = ("blonde", "brown", "black", "blue", "pink", "purple", "green", "red", "silver", "white", "orange", "aqua", "grey")
+EYE_COLOURS = ("blue", "red", "brown", "green", "purple", "yellow", "pink", "aqua", "black", "orange")
+# fmt: on
 GROUPS = (
-    frozenset(f"{colour} hair" for colour in HAIR.split()),
-    frozenset(f"{colour} eyes" for colour in EYES.split()),
+    frozenset(f"{colour} hair" for colour in HAIR_COLOURS),
+    frozenset(f"{colour} eyes" for colour in EYE_COLOURS),
 )
 """Tags of which an image has one: the colours of arXiv:1708.05509."""
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
+from lightning_gans.core.conditions import EYE_COLOURS, HAIR_COLOURS
 from lightning_gans.core.near_real import NearRealModule
 from lightning_gans.losses import non_saturating_discriminator, non_saturating_generator, tag_cross_entropy
 from lightning_gans.networks.srresnet import SRResNetCritic, SRResNetGenerator
@@ -26,25 +27,9 @@ from lightning_gans.networks.srresnet import SRResNetCritic, SRResNetGenerator
 __all__ = ["AnimeGAN"]
 
 KERNELS = {"paper": (4, 4, 3), "bhpfelix": (4,)}
-HAIR = (
-    "blonde",
-    "brown",
-    "black",
-    "blue",
-    "pink",
-    "purple",
-    "green",
-    "red",
-    "silver",
-    "white",
-    "orange",
-    "aqua",
-    "grey",
-)
 MARKS = ("long hair", "short hair", "twin tails", "drill hair", "ponytail", "blush", "smile", "open mouth", "hat", "ribbon",
          "glasses")  # fmt: skip
-EYES = ("blue", "red", "brown", "green", "purple", "yellow", "pink", "aqua", "black", "orange")
-TAGS = [*(f"{colour} hair" for colour in HAIR), *MARKS, *(f"{colour} eyes" for colour in EYES)]
+TAGS = [*(f"{colour} hair" for colour in HAIR_COLOURS), *MARKS, *(f"{colour} eyes" for colour in EYE_COLOURS)]
 """The paper's 34 attributes, in the order of its first public model."""
 
 

@@ -47,6 +47,16 @@ def test_a_recipe_for_the_data_replaces_the_models_own(
     assert values(request) == expected
 
 
+def test_a_recipe_may_be_called_by_a_protocol_on_a_folder(shelf: Path) -> None:
+    protocol = {"model_name": "dcgan", "data_name": "image_folder", "model": {"lr": 3}, "data": {"size": 128}}
+    (shelf / "dcgan-imagenet128.yaml").write_text(yaml.safe_dump(protocol))
+    request = read_request(["--model", "dcgan", "--data", "imagenet128", "--data.root", "images"])
+    assert (request.data, request.flags) == ("image_folder", ["--data.root", "images"])
+    assert values(request) == {"model": {"lr": 3}, "data": {"size": 128}}
+    with pytest.raises(UsageError, match=r"^unknown data 'imagenet128'"):
+        read_request(["--model", "gan", "--data", "imagenet128"])
+
+
 def test_other_data_takes_the_models_recipe_without_its_data_section(shelf: Path) -> None:
     (shelf / "dcgan-fashion_mnist.yaml").unlink()
     request = read_request(["--model", "dcgan", "--data", "fashion_mnist"])
@@ -99,9 +109,10 @@ def test_every_recipe_names_itself_and_opens_with_what_it_is() -> None:
         text = path.read_text()
         values = yaml.safe_load(text)
         assert text.startswith("# ")
-        if values["data_name"] == "image_folder":  # named after the set that lies in the folder; used with --config
-            assert path.stem.startswith(f"{values['model_name']}-")
-            assert f"--config lightning_gans/recipes/{path.name}" in text
+        if values["data_name"] == "image_folder":  # named after the set that lies in the folder
+            model, _, protocol = path.stem.partition("-")
+            assert model == values["model_name"]
+            assert f"--model {model} --data {protocol} --data.root" in text
         else:
             assert path.stem in (values["model_name"], f"{values['model_name']}-{values['data_name']}")
         assert values["trainer"]["max_steps"] > 0

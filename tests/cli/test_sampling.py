@@ -172,7 +172,7 @@ def test_images_by_tags(call: Call, tagged: Path) -> None:
         ),
         (
             ["--classes", "1"],
-            "labels of shape (1,) for AnimeGAN, which was trained with tags; allowed: rows of 4 tags, (n, 4)",
+            "--classes for AnimeGAN, which was trained with tags; allowed: --tags 'red hair'",
         ),
     ],
 )

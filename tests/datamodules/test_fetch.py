@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import threading
+import urllib.error
+import urllib.request
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +78,23 @@ def test_cuts_are_continued_where_they_happened(server: FaultyServer, tmp_path: 
     server.cuts = [300_000, 0, 5, 400_000]
     assert fetch(known(server), tmp_path).read_bytes() == BYTES
     assert server.asked == [None, *(f"bytes={n}-" for n in (300_000, 300_000, 300_005, 700_005))]
+
+
+def test_a_network_that_is_away_after_a_cut_is_waited_for(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.cuts = [300_000]
+    answers = iter([True, False, False, True])
+    ask = urllib.request.urlopen
+
+    def sometimes(*args: Any, **options: Any) -> Any:
+        if next(answers):
+            return ask(*args, **options)
+        raise urllib.error.URLError(socket.gaierror("Name or service not known"))
+
+    monkeypatch.setattr(urllib.request, "urlopen", sometimes)
+    assert fetch(known(server), tmp_path).read_bytes() == BYTES
+    assert server.asked == [None, "bytes=300000-"]
 
 
 def test_a_run_that_was_killed_is_continued_by_the_next(server: FaultyServer, tmp_path: Path) -> None:
