@@ -17,7 +17,7 @@ class GaussianNoise(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Any shape -> the same."""
-        return features + self.std * torch.randn_like(features) if self.training else features
+        return torch.add(features, torch.randn_like(features), alpha=self.std) if self.training else features
 
     def extra_repr(self) -> str:
         """What a printed network shows."""

@@ -51,9 +51,15 @@ class WeightNorm(Calibrated):
     def weight(self) -> Tensor:
         """The weight in use, of the shape of the layer's."""
         direction = self.layer.weight
+        shape = [1] * direction.dim()
+        shape[self.axis] = -1  # (O, 1, 1, 1) or (1, O, 1, 1)
+        return direction * self._scale().view(shape)
+
+    def _scale(self) -> Tensor:
+        """What each output's direction is multiplied by: (O,)."""
+        direction = self.layer.weight
         others = [axis for axis in range(direction.dim()) if axis != self.axis]
-        lengths = (direction.square().sum(dim=others, keepdim=True) + 1e-6).sqrt()  # (O, 1, 1, 1) or (1, O, 1, 1)
-        return direction * (self.gain.view(lengths.shape) / lengths)
+        return self.gain / (direction.square().sum(dim=others) + 1e-6).sqrt()
 
     def forward(self, features: Tensor) -> Tensor:
         """What the layer makes of features."""
@@ -67,9 +73,12 @@ class WeightNorm(Calibrated):
         return self._apply_layer(features, self.bias)
 
     def _apply_layer(self, features: Tensor, bias: Tensor | None) -> Tensor:
-        layer, weight = self.layer, self.weight()
-        if isinstance(layer, nn.Linear):
-            return F.linear(features, weight, bias)
+        layer = self.layer
+        if isinstance(layer, nn.Linear):  # a batch of outputs is smaller than the weight, so they are scaled in its place
+            outputs = F.linear(features, layer.weight)
+            scale = self._scale().to(outputs.dtype)
+            return outputs * scale if bias is None else torch.addcmul(bias.to(outputs.dtype), outputs, scale)
+        weight = self.weight()
         if isinstance(layer, nn.ConvTranspose2d):
             sizes = (layer.stride, layer.padding, layer.output_padding)
             return F.conv_transpose2d(features, weight, bias, *sizes)  # type: ignore[arg-type]

@@ -130,6 +130,7 @@ class SGAN(TechniquesModule, ClassifyingModule):
         self.unsupervised_weight, self.real_target = unsupervised_weight, real_target
         self.lr = lr or (3e-3 if network == "mlp" else 3e-4)
         self.discriminator_lr, self.betas = discriminator_lr, betas
+        self.sees_batch = minibatch_discrimination
         kernels = KERNELS if minibatch_discrimination else 0
         generator: nn.Module
         discriminator: nn.Module
@@ -154,11 +155,11 @@ class SGAN(TechniquesModule, ClassifyingModule):
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """Cross entropy of labelled images; -(log D(x) + log(1 - D(G(z)))) / 2 on unlabelled and generated ones."""
-        fakes = self.fakes(batch).images
-        (logits, _), (fake_logits, _) = (
-            self._judge(batch["images"]),
-            self._judge(fakes),
-        )  # apart: neither sees the other
+        images, fakes = batch["images"], self.fakes(batch).images
+        if self.sees_batch:
+            logits, fake_logits = self._judge(images)[0], self._judge(fakes)[0]  # apart: neither sees the other
+        else:
+            logits, fake_logits = self._judge(torch.cat([images, fakes]))[0].split([len(images), len(fakes)])
         self.record("real_logits", real_logit(logits))
         self.record("fake_logits", real_logit(fake_logits))
         terms = semi_supervised_discriminator(logits, batch["labels"], fake_logits, real_target=self.real_target)
