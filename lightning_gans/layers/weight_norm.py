@@ -74,7 +74,7 @@ class WeightNorm(Calibrated):
 
     def _apply_layer(self, features: Tensor, bias: Tensor | None) -> Tensor:
         layer = self.layer
-        if isinstance(layer, nn.Linear):  # a batch of outputs is smaller than the weight, so they are scaled in its place
+        if isinstance(layer, nn.Linear):  # outputs of a batch are fewer than weights: they are scaled instead
             outputs = F.linear(features, layer.weight)
             scale = self._scale().to(outputs.dtype)
             return outputs * scale if bias is None else torch.addcmul(bias.to(outputs.dtype), outputs, scale)
