@@ -70,9 +70,8 @@ class SpectralNorm(nn.Module):
         Gradients flow through the singular value, u' W v, with both vectors taken as constants.
         """
         with torch.autocast(self.weight.device.type, enabled=False):
-            matrix = self.matrix()
-            left, right = self._vectors(matrix)
-            value = torch.dot(left, torch.mv(matrix, right))
+            left, product = self._left_and_product(self.matrix())
+            value = torch.dot(left, product)
             if self.training and "sigma" in self._buffers:
                 self.sigma = value.detach().view(1)
             return self.weight / value
@@ -81,11 +80,10 @@ class SpectralNorm(nn.Module):
     def iterate(self) -> None:
         """One step of power iteration, whatever the mode."""
         with torch.autocast(self.weight.device.type, enabled=False):
-            matrix = self.matrix()
-            left, right = self._step(matrix)
+            left, right, product = self._step(self.matrix())
             self._keep(left, right)
             if "sigma" in self._buffers:
-                self.sigma = torch.dot(left, torch.mv(matrix, right)).view(1)
+                self.sigma = torch.dot(left, product).view(1)
 
     @torch.no_grad()
     def follow(self, other: SpectralNorm) -> None:
@@ -93,29 +91,32 @@ class SpectralNorm(nn.Module):
         for name, vector in other.named_buffers(recurse=False):
             setattr(self, name, vector.clone())
 
-    @torch.no_grad()
-    def _vectors(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
-        """Left and right singular vector, moved on in training mode.
+    def _left_and_product(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """The left singular vector, moved on in training mode, and W v, which alone has a gradient.
 
         `u` is replaced and not written into: graphs of earlier passes, compiled ones too, still need the old one.
         """
         if not self.training and not self.iterate_in_evaluation:
-            if "v" in self._buffers:
-                return self.u, self.v
-            return self.u, F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=self.eps)
-        left, right = self._step(matrix)
+            return self.u, torch.mv(matrix, self.v if "v" in self._buffers else self._right(matrix))
+        left, right, product = self._step(matrix)
         if self.training:
             self._keep(left, right)
-        return left, right
+        return left, product
 
     def _keep(self, left: Tensor, right: Tensor) -> None:
         self.u = left
         if "v" in self._buffers:
             self.v = right
 
-    def _step(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
-        right = F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=self.eps)
-        return F.normalize(torch.mv(matrix, right), dim=0, eps=self.eps), right
+    def _step(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The next left vector, the right one, and W v, from which both the vector and the value come."""
+        right = self._right(matrix)
+        product = torch.mv(matrix, right)
+        return F.normalize(product.detach(), dim=0, eps=self.eps), right, product
+
+    @torch.no_grad()
+    def _right(self, matrix: Tensor) -> Tensor:
+        return F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=self.eps)
 
 
 class SpectralConv2d(SpectralNorm, nn.Conv2d):
