@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from lightning_gans.models.lsgan import LSGAN as LSGAN
     from lightning_gans.models.pix2pix import Pix2Pix as Pix2Pix
     from lightning_gans.models.rgan import RGAN as RGAN
+    from lightning_gans.models.sagan import SAGAN as SAGAN
+    from lightning_gans.models.sgan import SGAN as SGAN
+    from lightning_gans.models.sngan import SNGAN as SNGAN
     from lightning_gans.models.wgan import WGAN as WGAN
     from lightning_gans.models.wgan_gp import WGANGP as WGANGP
 

@@ -88,6 +88,13 @@ def test_models_cite_their_paper() -> None:
         assert (ROOT / "tests" / "models" / f"test_{name}.py").is_file(), name
 
 
+def test_type_checkers_see_every_model() -> None:
+    text = (PACKAGE / "__init__.py").read_text()
+    for name in lightning_gans.list_models():
+        cls = lightning_gans.registry.import_model(name).__name__
+        assert f"    from lightning_gans.models.{name} import {cls} as {cls}\n" in text
+
+
 def test_importing_the_package_is_light() -> None:
     code = (
         "import sys, time; start = time.process_time(); import lightning_gans, lightning_gans.cli; lightning_gans.list_models();"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
@@ -21,49 +19,14 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from lightning_gans.core.finite import Diverged, nonfinite
+from lightning_gans.core.writing import write_checkpoint
 
 if TYPE_CHECKING:
     from lightning_gans.core.adversarial import AdversarialModule
 
-__all__ = ["RunCheckpoint", "write_checkpoint"]
+__all__ = ["RunCheckpoint"]
 
 AGREE_EVERY = 20  # iterations between two questions to the other processes: each costs a round trip
-
-
-def write_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a checkpoint beside its place, then move it there: the old file stays until the new one is whole.
-
-    Lightning's own writer makes two copies in memory and one in the system's temporary folder: another disk, perhaps a
-    smaller one, from where it copies over the good file.
-
-    Raises:
-        OSError: the file cannot be written; the old one, if any, is as it was.
-    """
-    target = Path(path)
-    part = target.with_name(target.name + ".part")  # one name: what a killed process left is overwritten
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())  # the name must not be on disk before the bytes are
-        os.replace(part, target)
-    except (OSError, RuntimeError) as error:
-        cause = error if isinstance(error, OSError) else error.__context__  # torch's writer hides the OSError it met
-        if not isinstance(cause, OSError):
-            raise
-        message = f"cannot write {target}: {cause.strerror or cause} ({_free_space(target.parent)})"
-        raise OSError(message + "; an earlier checkpoint of that name is untouched") from error
-    finally:
-        # Not after a move; after a failure the disk must not stay full of a half file.
-        with suppress(OSError):  # it may be gone, or its folder no folder
-            part.unlink()
-
-
-def _free_space(folder: Path) -> str:
-    while not folder.exists():
-        folder = folder.parent
-    return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB free there"
 
 
 class RunCheckpoint(ModelCheckpoint):

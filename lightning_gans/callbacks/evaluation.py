@@ -13,8 +13,8 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_gans.batch import IMAGE_KEYS, normalize_batch, to_uint8
-from lightning_gans.callbacks.checkpointing import write_checkpoint
 from lightning_gans.core.processes import gather_objects, world_size
+from lightning_gans.core.writing import write_checkpoint
 from lightning_gans.metrics.features.base import FeatureExtractor
 from lightning_gans.metrics.features.choose import choose_features
 from lightning_gans.metrics.images import DatasetImages, GeneratedImages, ImageSet, TensorImages, labels_like

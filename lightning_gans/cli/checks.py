@@ -49,13 +49,15 @@ def read_resumed(path: str, module: LightningModule) -> int:
     """Check that a checkpoint can be continued by this module; returns the iteration it was written at.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, no checkpoint of ours, another model's, or of other options.
+        FileNotFoundError, ValueError: no such file, no checkpoint of ours, weights alone, another model's, or of other options.
     """
     checkpoint = read_checkpoint(path)
     held = checkpoint["hyper_parameters"].get("model_name")
     name = module.hparams.get("model_name")
     if held != name:
         raise ValueError(f"checkpoint '{path}' holds model '{held}', not '{name}'")
+    if "optimizer_states" not in checkpoint:
+        raise ValueError(f"checkpoint '{path}' holds weights and no run to go on with; allowed: --init_from {path}")
     theirs, ours = checkpoint["state_dict"], module.state_dict()
     for key in [*theirs, *ours]:
         there, here = _shape(theirs.get(key)), _shape(ours.get(key))

@@ -31,7 +31,7 @@ def import_(arguments: list[str]) -> int:
     if Path(options.out).is_dir():
         raise UsageError(f"--out {options.out}: is a folder; allowed: a file")
     with quick_imports():
-        from lightning_gans.core.loading import write_checkpoint
+        from lightning_gans.core.loading import write_weights
         from lightning_gans.weights.files import find_layout, read_options, read_weights
 
     found: dict[str, Any] = {}
@@ -71,5 +71,5 @@ def import_(arguments: list[str]) -> int:
     generators = model.generator.values() if hasattr(model.generator, "values") else [model.generator]
     if any(id(network) not in taken for network in generators):
         say(f"one way of this {options.model} has no weights yet: what it draws is noise")
-    write_checkpoint(model, options.out)
+    write_weights(model, options.out)
     return 0

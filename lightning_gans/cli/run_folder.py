@@ -62,13 +62,14 @@ class RunFolder(Callback):
         self._config = config
         self._loggers = loggers
         self._resume = resume
-        self._translates = False
+        self._direction: str | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Make the folder in the first process and tell the others; nothing in ``fast_dev_run``."""
         if stage != "fit" or trainer.fast_dev_run or self.path is not None:  # type: ignore[attr-defined]
             return
-        self._translates = isinstance(pl_module, TranslatingModule)
+        if isinstance(pl_module, TranslatingModule):
+            self._direction = pl_module.directions[0]
         made = self._make() if trainer.is_global_zero else ""
         self.path = Path(trainer.strategy.broadcast(made))
         trainer.loggers = self._loggers(self.path, self._resume[1] if self._resume else None)
@@ -86,12 +87,10 @@ class RunFolder(Callback):
             return []
         lines = [f"pictures: {self.path / 'samples'}"]
         if (self.path / LAST).is_file():
-            if self._translates:
-                lines.append(
-                    f"more: lightning-gans translate {self.path / LAST} --input FILE --direction AtoB --out DIR"
-                )
-            else:
-                lines.append(f"more: lightning-gans generate {self.path / LAST} --n 64 --out samples.png")
+            use = f"generate {self.path / LAST} --n 64 --out samples.png"
+            if self._direction is not None:
+                use = f"translate {self.path / LAST} --input FILE --direction {self._direction} --out DIR"
+            lines.append(f"more: lightning-gans {use}")
         return [", ".join(lines)]
 
     def _make(self) -> str:

@@ -30,8 +30,7 @@ class ForeignWeights(Lifecycle):
         layout = find_layout(state, path)
         if self.model_name not in layout.models:
             raise ValueError(
-                f"'{path}' holds a {layout.name}; allowed for model '{self.model_name}': weights of another layout "
-                f"(these are of {' or '.join(layout.models)})"
+                f"'{path}' holds a {layout.name}: weights of {' or '.join(layout.models)}, not of '{self.model_name}'"
             )
         targets = self.weight_targets(layout, path)
         ours = convert(state, layout, targets[0].state_dict())

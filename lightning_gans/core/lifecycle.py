@@ -15,6 +15,9 @@ from lightning_gans.core.processes import average_batch_norm, gather_objects
 
 __all__ = ["Lifecycle"]
 
+COUNTERS = ("seed", "iterations", "images_seen", "initialized", "decay_end")
+"""Attributes that a checkpoint holds of the run so far, beside tensors and the random state."""
+
 
 class Lifecycle(EngineOptions):
     """Lightning's hooks around training, and the counters that a checkpoint carries."""
@@ -96,15 +99,15 @@ class Lifecycle(EngineOptions):
         """Drop the compiled copies, after an exception too."""
         self._compiled = {}
 
+    def counters(self) -> dict[str, Any]:
+        """Those of `COUNTERS`."""
+        return {name: getattr(self, name) for name in COUNTERS}
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what training depends on and no tensor holds. All processes take part."""
         average_batch_norm(self)
         checkpoint["adversarial"] = {
-            "seed": self.seed,
-            "iterations": self.iterations,
-            "images_seen": self.images_seen,
-            "initialized": self.initialized,
-            "decay_end": self.decay_end,
+            **self.counters(),
             "random": gather_objects(resume.random_state()),
         }
         source = getattr(self.trainer.datamodule, "source", None)  # type: ignore[attr-defined]
@@ -114,8 +117,8 @@ class Lifecycle(EngineOptions):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the counters; the random state waits for `on_train_start`."""
         state = checkpoint["adversarial"]
-        self.seed, self.iterations, self.images_seen = state["seed"], state["iterations"], state["images_seen"]
-        self.initialized, self.decay_end = state["initialized"], state["decay_end"]
+        for name in COUNTERS:
+            setattr(self, name, state[name])
         self._resumed = state["random"]
 
 

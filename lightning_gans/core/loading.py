@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.latent import LatentModule
+from lightning_gans.core.writing import write_checkpoint
 from lightning_gans.registry import import_model, list_models, nearest
 
-__all__ = ["Started", "init_from", "load", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Started", "init_from", "load", "read_checkpoint", "write_weights"]
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Any]:
@@ -71,26 +73,19 @@ def load(path: str | PathLike[str], bn: str = "standing") -> AdversarialModule:
     return model.eval()
 
 
-def write_checkpoint(model: AdversarialModule, path: str | PathLike[str]) -> None:
+def write_weights(model: AdversarialModule, path: str | PathLike[str]) -> None:
     """Write a model that no Trainer holds: a checkpoint to sample from, or to start from (`--init_from`), not to resume.
 
     Raises:
         OSError: the file cannot be written.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    counters = ("seed", "iterations", "images_seen", "initialized", "decay_end")
     checkpoint = {
         "state_dict": model.state_dict(),
         "hyper_parameters": dict(model.hparams),
-        "adversarial": {**{name: getattr(model, name) for name in counters}, "random": []},
+        "adversarial": {**model.counters(), "random": []},
+        "pytorch-lightning_version": version("pytorch-lightning"),  # or Lightning's own load_from_checkpoint fails
     }
-    part = target.with_name(f".{target.name}.part")
-    try:
-        torch.save(checkpoint, part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    write_checkpoint(checkpoint, path)
 
 
 class Started(NamedTuple):

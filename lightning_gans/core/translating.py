@@ -117,7 +117,8 @@ class TranslatingModule(ReferenceWeights):
                 number = stream(seed, start)
                 torch.default_generator.manual_seed(number)  # torch.manual_seed would seed every GPU
                 if cuda:
-                    torch.cuda.manual_seed(number)
+                    with torch.cuda.device(self.device):  # of several it seeds the current one
+                        torch.cuda.manual_seed(number)
                 rows = given[start : start + size].to(self.device, memory_format=self._memory_format)
                 outputs = self._cropped(call, network, rows)
                 translated.append(outputs.float().clamp(-1.0, 1.0).cpu().contiguous())

@@ -72,7 +72,10 @@ def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tens
         if fill is not None:
             converted[name] = torch.full_like(wanted, fill)
             continue
-        place = layout.place(name, blocks)
+        try:
+            place = layout.place(name, blocks)
+        except (KeyError, ValueError) as error:  # its names are of other networks
+            raise ValueError(f"this model's {name} has no place in a {layout.name}") from error
         found = [key for key in place.keys if key in state]
         if not found:
             raise ValueError(f"no '{place.keys[0]}', which a {layout.name} has; here it is {name}")

@@ -21,8 +21,8 @@ from pytorch_lightning.loggers.utilities import _scan_checkpoints
 
 from lightning_gans import DCGAN
 from lightning_gans.callbacks import RunCheckpoint, RunProgress, SampleGrid, Watchdog, checkpointing
-from lightning_gans.callbacks.checkpointing import write_checkpoint
 from lightning_gans.core.finite import Diverged
+from lightning_gans.core.writing import write_checkpoint
 
 Make, Run, Same = Callable[..., DCGAN], Callable[..., pl.Trainer], Callable[..., bool]
 

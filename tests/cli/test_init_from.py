@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lightning_gans import CGAN, DCGAN, GAN
-from lightning_gans.core.loading import init_from
+from lightning_gans.core.loading import init_from, write_weights
 from tests.cli.conftest import TINY, Call, files
 from tests.training import fit
 
@@ -40,6 +40,19 @@ def test_the_same_model_starts_whole_as_a_new_run(checkpoint: Path) -> None:
     assert (loaded, skipped, unused) == (len(theirs), [], 0)
     assert all(torch.equal(value, theirs[key]) for key, value in model.state_dict().items())
     assert (model.iterations, model.images_seen, model.seed) == (0, 0, None)
+
+
+def test_weights_that_no_trainer_wrote_start_a_run_and_resume_none(call: Call) -> None:
+    path = Path("weights.ckpt")
+    write_weights(tiny(), path)
+    assert isinstance(DCGAN.load_from_checkpoint(path), DCGAN)
+    started = call(*FROM[:-1], path, "--model.latent_dim", "6")
+    assert started.code == 0, started.err
+    resumed = call(*FROM[:-2], "--ckpt_path", path, "--model.latent_dim", "6")
+    assert (resumed.code, resumed.last) == (
+        1,
+        "error: checkpoint 'weights.ckpt' holds weights and no run to go on with; allowed: --init_from weights.ckpt",
+    )
 
 
 def test_a_larger_image_keeps_the_layers_that_fit(checkpoint: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from lightning_gans import DCGAN, CycleGAN, Pix2Pix, load
-from lightning_gans.core.loading import write_checkpoint
+from lightning_gans.core.loading import write_weights
 from tests.cli.conftest import Call, files
 
 TINY: dict[str, Any] = {"receptive_field": 16, "generator_channels": 2, "discriminator_channels": 2}
@@ -23,11 +23,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     shapes = {"source_shape": (3, 16, 16), "target_shape": (1, 16, 16)}
-    write_checkpoint(CycleGAN(**shapes, network="resnet_6", **TINY), "cyclegan.ckpt")
+    write_weights(CycleGAN(**shapes, network="resnet_6", **TINY), "cyclegan.ckpt")
     shapes = {"source_shape": (1, 32, 32), "target_shape": (3, 32, 32)}
     strict = Pix2Pix(**shapes, network="unet_32", odd_sides="refuse", direction="BtoA", **TINY)
-    write_checkpoint(strict, "pix2pix.ckpt")
-    write_checkpoint(DCGAN((1, 16, 16), generator_channels=2, discriminator_channels=2), "dcgan.ckpt")
+    write_weights(strict, "pix2pix.ckpt")
+    write_weights(DCGAN((1, 16, 16), generator_channels=2, discriminator_channels=2), "dcgan.ckpt")
     random = np.random.RandomState(0)
     (tmp_path / "in" / "deeper").mkdir(parents=True)
     for name, shape in (

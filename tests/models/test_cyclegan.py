@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from datamodules import Digits
 from lightning_gans import CycleGAN, load
-from lightning_gans.core.loading import write_checkpoint
+from lightning_gans.core.loading import write_weights
 from tests.contract import SaveAt, TranslationContract
 from tests.training import fit, same_state, state_of
 from tests.translation import Domains, pictures_of
@@ -157,7 +157,7 @@ def test_a_new_run_starts_with_empty_pools(tmp_path: Path) -> None:
     assert isinstance(loaded, CycleGAN)
     fit(loaded, 1, Domains(size=16, batch_size=2))
     assert len(loaded.pools["a"].images) == 2
-    write_checkpoint(loaded, tmp_path / "b.ckpt")  # without pools
+    write_weights(loaded, tmp_path / "b.ckpt")  # without pools
     load(tmp_path / "b.ckpt")
 
 

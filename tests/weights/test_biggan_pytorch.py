@@ -71,10 +71,7 @@ def test_weights_of_another_model_or_size(tmp_path: Path) -> None:
     torch.save(state, path)
     with pytest.raises(ValueError) as caught:
         BigGANDeep((3, 32, 32), generator_channels=4, discriminator_channels=4).load_weights(path)
-    assert str(caught.value) == (
-        f"'{path}' holds a BigGAN-PyTorch generator; allowed for model 'biggan_deep': weights of another layout "
-        "(these are of biggan)"
-    )
+    assert str(caught.value) == (f"'{path}' holds a BigGAN-PyTorch generator: weights of biggan, not of 'biggan_deep'")
     options = {**GENERATOR.options(state), "discriminator_channels": 2, "num_classes": 8}
     with pytest.raises(ValueError, match=r"^'shared.weight' of 7x5; this model's shared.weight has 8x5$"):
         BigGAN(**options).load_weights(path)

@@ -42,6 +42,18 @@ def trained(network: nn.Module, channels: int, side: int) -> nn.Module:
     return network.eval()
 
 
+def test_the_file_of_the_other_generator_is_refused(tmp_path: Path) -> None:
+    torch.save(resnet(3, 3, 2, 6).state_dict(), tmp_path / "resnet.pth")
+    torch.save(unet(3, 3, 2, 5).state_dict(), tmp_path / "unet.pth")
+    shapes: dict[str, Any] = {"source_shape": (3, 32, 32), "target_shape": (3, 32, 32), "generator_channels": 2}
+    for network, name, layout in (("unet_32", "resnet", "ResNet"), ("resnet_6", "unet", "U-Net")):
+        model = Pix2Pix(**shapes, discriminator_channels=2, network=network)
+        with pytest.raises(
+            ValueError, match=rf"^this model's .* has no place in a {layout} of pytorch-CycleGAN-and-pix2pix"
+        ):
+            model.load_weights(tmp_path / f"{name}.pth")
+
+
 @pytest.mark.parametrize("case", PAIRS)
 def test_same_pictures_and_logits_and_back_again(case: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

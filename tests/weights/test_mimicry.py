@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^these weights are of residual blocks, and this model's network has none$"):
         attempt({}, lightning_gans.SNGAN((3, 32, 32), network="cnn", generator_channels=4, discriminator_channels=4))
     with pytest.raises(
-        ValueError, match=r"^'.*' holds a mimicry generator; allowed for model 'dcgan': weights of another layout"
+        ValueError, match=r"^'.*' holds a mimicry generator: weights of sngan or sagan, not of 'dcgan'$"
     ):
         attempt({}, lightning_gans.DCGAN((3, 32, 32), generator_channels=4, discriminator_channels=4))
     message = r"has no layout that is known \(its first tensors: a.weight\); allowed: mimicry generator, mimicry discriminator,"
