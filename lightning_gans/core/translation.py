@@ -12,12 +12,21 @@ from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.perceptual import LEAST, VGGDistance
 from lightning_gans.core.translating import TranslatingModule, shape_text
-from lightning_gans.losses import feature_distance, total_variation
+from lightning_gans.losses import (
+    CriticTerms,
+    feature_distance,
+    least_squares_discriminator,
+    least_squares_generator,
+    non_saturating_discriminator,
+    non_saturating_generator,
+    total_variation,
+)
 from lightning_gans.networks.patchgan_unet import PatchGAN, PixelGAN, UNetGenerator
 from lightning_gans.networks.resnet_translation import ResNetGenerator
 
 __all__ = ["TranslationModule"]
 
+ADVERSARIAL = ("least_squares", "non_saturating")
 ODD_SIDES = ("pad", "refuse")
 
 
@@ -26,6 +35,8 @@ class TranslationModule(TranslatingModule):
 
     described: ClassVar[str]
     """What a batch is to hold, for errors."""
+    adversarial: str
+    """The game: "least_squares" or "non_saturating"."""
 
     def __init__(
         self,
@@ -71,6 +82,17 @@ class TranslationModule(TranslatingModule):
         self.total_variation_weight = total_variation_weight
         self.feature_matching_weight = feature_matching_weight
         self._vgg: tuple[VGGDistance] | None = None
+
+    def set_adversarial(self, adversarial: str) -> None:
+        """Choose the game, and with it the logit above which a critic says "real".
+
+        Raises:
+            ValueError: an unknown game.
+        """
+        if adversarial not in ADVERSARIAL:
+            raise ValueError(f"adversarial '{adversarial}'; allowed: {', '.join(ADVERSARIAL)}")
+        self.adversarial = adversarial
+        self.decision_threshold = 0.5 if adversarial == "least_squares" else 0.0
 
     def check_networks(self, generator: UNetGenerator | ResNetGenerator, critic: PatchGAN | PixelGAN) -> None:
         """Refuse sides that a network does not take, before anything is trained.
@@ -122,6 +144,19 @@ class TranslationModule(TranslatingModule):
         network = self.discriminator if name is None else self.discriminator.get_submodule(name)
         *maps, logits = self.fast(network)(images, features=True)
         return logits.float(), maps
+
+    def critic_terms(self, real_logits: Tensor, fake_logits: Tensor) -> CriticTerms:
+        """Half of the critic's loss on real and on generated images (the half slows the critic)."""
+        if self.adversarial == "least_squares":  # which has its halves already
+            return least_squares_discriminator(real_logits, fake_logits)
+        real, fake = non_saturating_discriminator(real_logits, fake_logits)
+        return CriticTerms(0.5 * real, 0.5 * fake)
+
+    def adversarial_term(self, fake_logits: Tensor) -> Tensor:
+        """The generator's loss, whole: -log D, or (D - 1)^2."""
+        if self.adversarial == "least_squares":
+            return 2.0 * least_squares_generator(fake_logits)
+        return non_saturating_generator(fake_logits)
 
     def matching(self, real: list[Tensor], fake: list[Tensor], paired: bool) -> Terms:
         """The term of feature matching, if it has a weight."""

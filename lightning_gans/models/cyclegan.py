@@ -25,18 +25,11 @@ from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.image_pool import ImagePool
 from lightning_gans.core.processes import gather_objects
 from lightning_gans.core.translation import TranslationModule
-from lightning_gans.losses import (
-    least_squares_discriminator,
-    least_squares_generator,
-    non_saturating_discriminator,
-    non_saturating_generator,
-)
 from lightning_gans.networks.patchgan_unet import make_critic
 from lightning_gans.networks.resnet_translation import make_generator
 
 __all__ = ["CycleGAN"]
 
-ADVERSARIAL = ("least_squares", "non_saturating")
 WAYS = {"a": ("b", "AtoB"), "b": ("a", "BtoA")}
 """Domain -> the other one, and the direction to it."""
 
@@ -99,8 +92,7 @@ class CycleGAN(TranslationModule):
             ValueError: an option outside what it allows, or sides that do not fit.
         """
         super().__init__(**engine)
-        if adversarial not in ADVERSARIAL:
-            raise ValueError(f"adversarial '{adversarial}'; allowed: {', '.join(ADVERSARIAL)}")
+        self.set_adversarial(adversarial)
         weights = {"cycle_weight": cycle_weight, "cycle_weight_b": cycle_weight_b, "identity_weight": identity_weight}
         for name, weight in {**weights, "pool_size": pool_size}.items():
             if weight is not None and weight < 0:
@@ -108,12 +100,10 @@ class CycleGAN(TranslationModule):
         if self.share_fakes is False:
             raise ValueError("share_fakes=False; allowed: True (critics judge what the generators' turn made)")
         self.set_shapes(source_shape, target_shape)
-        self.adversarial = adversarial
         self.cycle_weights = {"a": cycle_weight, "b": cycle_weight if cycle_weight_b is None else cycle_weight_b}
         self.identity_weight = identity_weight
         self.has_identity = identity_weight > 0.0 and self.source_shape[0] == self.target_shape[0]
         self.join_passes = join_passes and norm == "instance"
-        self.decision_threshold = 0.5 if adversarial == "least_squares" else 0.0
         self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
         self.pools = {domain: ImagePool(pool_size) for domain in WAYS}
         self._judged: dict[str, list[Tensor]] = {}
@@ -151,9 +141,7 @@ class CycleGAN(TranslationModule):
         matched: list[Terms] = []
         for domain, fake in fakes.items():
             logits, features = self.judge(fake, domain)
-            squares = self.adversarial == "least_squares"
-            loss = 2.0 * least_squares_generator(logits) if squares else non_saturating_generator(logits)
-            terms[f"adversarial_{domain}"] = loss
+            terms[f"adversarial_{domain}"] = self.adversarial_term(logits)
             if features:
                 with torch.no_grad():
                     wanted = self.judge(batch[domain], domain)[1]
@@ -182,11 +170,8 @@ class CycleGAN(TranslationModule):
             )
             logits["real"].append(real_logits.flatten())
             logits["fake"].append(fake_logits.flatten())
-            if self.adversarial == "least_squares":  # which has its halves already
-                real, fake = least_squares_discriminator(real_logits, fake_logits)
-            else:
-                real, fake = (0.5 * term for term in non_saturating_discriminator(real_logits, fake_logits))
-            terms |= {f"real_{domain}": real, f"fake_{domain}": fake}
+            losses = self.critic_terms(real_logits, fake_logits)
+            terms |= {f"real_{domain}": losses.real, f"fake_{domain}": losses.fake}
         for kind, values in logits.items():
             self.record(f"{kind}_logits", torch.cat(values))
         return terms

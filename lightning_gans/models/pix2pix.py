@@ -23,18 +23,11 @@ from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.modes import partly_training
 from lightning_gans.core.translating import DIRECTIONS
 from lightning_gans.core.translation import TranslationModule
-from lightning_gans.losses import (
-    least_squares_discriminator,
-    least_squares_generator,
-    non_saturating_discriminator,
-    non_saturating_generator,
-)
 from lightning_gans.networks.patchgan_unet import make_critic
 from lightning_gans.networks.resnet_translation import make_generator
 
 __all__ = ["Pix2Pix"]
 
-ADVERSARIAL = ("non_saturating", "least_squares")
 STATISTICS = ("own", "running")
 
 
@@ -97,11 +90,11 @@ class Pix2Pix(TranslationModule):
         super().__init__(**engine)
         for name, value, allowed in (
             ("direction", direction, DIRECTIONS),
-            ("adversarial", adversarial, ADVERSARIAL),
             ("statistics_in_use", statistics_in_use, STATISTICS),
         ):
             if value not in allowed:
                 raise ValueError(f"{name} '{value}'; allowed: {', '.join(allowed)}")
+        self.set_adversarial(adversarial)
         if l1_weight < 0.0:
             raise ValueError(f"l1_weight={l1_weight}; allowed: 0 or more")
         if tuple(source_shape[1:]) != tuple(target_shape[1:]):
@@ -109,13 +102,8 @@ class Pix2Pix(TranslationModule):
             raise ValueError(f"sources of {sides[0]}, targets of {sides[1]}; allowed: both of one size")
         self.directions = (direction,)
         self.set_shapes(source_shape, target_shape)
-        self.conditional_discriminator, self.adversarial, self.l1_weight = (
-            conditional_discriminator,
-            adversarial,
-            l1_weight,
-        )
+        self.conditional_discriminator, self.l1_weight = conditional_discriminator, l1_weight
         self.dropout_in_use, self.statistics_in_use = dropout_in_use, statistics_in_use
-        self.decision_threshold = 0.5 if adversarial == "least_squares" else 0.0
         self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
         inside, outside = source_shape[0], target_shape[0]
         generator = make_generator(network, inside, outside, generator_channels, norm, dropout, release)
@@ -145,19 +133,15 @@ class Pix2Pix(TranslationModule):
         fake_logits = self.discriminate(self._judged(source, self.outputs(batch)))
         self.record("real_logits", real_logits)
         self.record("fake_logits", fake_logits)
-        if self.adversarial == "least_squares":  # which has its halves already
-            return least_squares_discriminator(real_logits, fake_logits)._asdict()
-        real, fake = non_saturating_discriminator(real_logits, fake_logits)
-        return {"real": 0.5 * real, "fake": 0.5 * fake}
+        return self.critic_terms(real_logits, fake_logits)._asdict()
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D(x, G(x)) (or (D(x, G(x)) - 1)^2), and the mean absolute difference to the target."""
         source, target = batch["source"], batch["target"]
         outputs = self.outputs(batch)
         logits, features = self.judge(self._judged(source, outputs))
-        squares = self.adversarial == "least_squares"
         terms = {
-            "adversarial": 2.0 * least_squares_generator(logits) if squares else non_saturating_generator(logits),
+            "adversarial": self.adversarial_term(logits),
             "l1": self.l1_weight * (outputs - target).abs().mean(),
         }
         if features:

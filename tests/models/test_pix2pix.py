@@ -213,7 +213,7 @@ def test_any_channels(source: int, target: int) -> None:
 def test_what_it_cannot_use() -> None:
     for options, message in (
         ({"direction": "AB"}, r"^direction 'AB'; allowed: AtoB, BtoA$"),
-        ({"adversarial": "hinge"}, r"^adversarial 'hinge'; allowed: non_saturating, least_squares$"),
+        ({"adversarial": "hinge"}, r"^adversarial 'hinge'; allowed: least_squares, non_saturating$"),
         ({"statistics_in_use": "batch"}, r"^statistics_in_use 'batch'; allowed: own, running$"),
         ({"network": "unet"}, r"^network 'unet'; allowed: unet_256, unet_128, unet_64, unet_32, resnet_9, resnet_6$"),
         ({"norm": "layer"}, r"^norm 'layer'; allowed: batch, instance$"),
