@@ -151,7 +151,7 @@ class Contract:
                 rows[model._moving] += len(inputs[0]) * augmented
                 seen.setdefault(model._moving, set()).add(augmented)
 
-        monkeypatch.setattr(adversarial, "diff_augment", lambda images, draws, operations: images * 0.0 + mark)
+        monkeypatch.setattr(adversarial, "diff_augment", lambda images, *_: images * 0.0 + mark)
         model = self.seeded(augment="diffaugment:translation,cutout")
         network = model.discriminator
         for part in network.values() if isinstance(network, torch.nn.ModuleDict) else [network]:

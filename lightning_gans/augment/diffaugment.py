@@ -37,7 +37,12 @@ def parse_augment(augment: str | None) -> tuple[str, ...]:
     return tuple(name for name in OPERATIONS if name in given)
 
 
-def diff_augment(images: Tensor, draws: Tensor, operations: Sequence[str] = OPERATIONS) -> Tensor:
+def diff_augment(
+    images: Tensor,
+    draws: Tensor,
+    operations: Sequence[str] = OPERATIONS,
+    channel_groups: Sequence[int] | None = None,
+) -> Tensor:
     """Augment images, each by numbers of its own; differentiable with respect to the images.
 
     Brightness moves by U[-0.5, 0.5), saturation is scaled about each pixel's mean over channels by U[0, 2), contrast about
@@ -48,6 +53,8 @@ def diff_augment(images: Tensor, draws: Tensor, operations: Sequence[str] = OPER
         images: (N, C, H, W) in [-1, 1]; or (N, P, C, H, W), whose P pictures of a row are augmented alike.
         draws: (N, 7) in [0, 1).
         operations: which of them, done in this order.
+        channel_groups: channels of each of the pictures that are stacked in C, which add up to C: their colours are changed
+            alike, but never mixed. None: one picture.
 
     Returns:
         Of the shape of `images`; colours may leave [-1, 1].
@@ -55,7 +62,9 @@ def diff_augment(images: Tensor, draws: Tensor, operations: Sequence[str] = OPER
     draws = draws.view(len(draws), -1, *[1] * (images.dim() - 1))  # (N, 7, 1, 1, 1): draws[:, i] broadcasts
     for operation in operations:
         if operation == "color":
-            images = _color(images, draws[:, :3])
+            pictures = [images] if channel_groups is None else images.split(list(channel_groups), dim=-3)
+            changed = [_color(picture, draws[:, :3]) for picture in pictures]
+            images = changed[0] if channel_groups is None else torch.cat(changed, dim=-3)
         elif operation == "translation":
             images = _translation(images, draws[:, 3:5])
         else:

@@ -49,6 +49,8 @@ class AdversarialModule(Optimization, ForeignWeights):
 
     image_shape: tuple[int, int, int]
     num_classes: int | None = None
+    channel_groups: tuple[int, ...] | None = None
+    """Channels of each picture of those that the critic sees stacked; None: it sees one. Colours of one never reach another."""
     generator_ema: nn.Module | None
 
     # ---------------------------------------------------------------- construction
@@ -156,7 +158,7 @@ class AdversarialModule(Optimization, ForeignWeights):
         if not self._operations or self._moving is None:
             return images
         draws = (self.noise_of_images((len(images), DRAWS), "uniform") + 1.0) / 2.0  # U[0, 1)
-        augmented = diff_augment(images, draws, self._operations)
+        augmented = diff_augment(images, draws, self._operations, self.channel_groups)
         return augmented.contiguous(memory_format=self._memory_format) if images.dim() == 4 else augmented
 
     def fast(self, network: nn.Module) -> nn.Module:

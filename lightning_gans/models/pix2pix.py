@@ -107,8 +107,10 @@ class Pix2Pix(TranslationModule):
         self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
         inside, outside = source_shape[0], target_shape[0]
         generator = make_generator(network, inside, outside, generator_channels, norm, dropout, release)
-        judged = inside + outside if conditional_discriminator else outside
-        critic = make_critic(judged, discriminator_channels, receptive_field, norm, release)
+        self.channel_groups = (inside, outside) if conditional_discriminator else None
+        critic = make_critic(
+            sum(self.channel_groups or (outside,)), discriminator_channels, receptive_field, norm, release
+        )
         self.rows_apart = not (
             (statistics_in_use == "own" and norm == "batch")
             or (dropout_in_use and any(isinstance(module, nn.Dropout) for module in generator.modules()))

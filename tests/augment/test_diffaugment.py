@@ -110,6 +110,22 @@ def test_pictures_of_a_pair_are_augmented_alike() -> None:
         torch.testing.assert_close(together[:, place], diff_augment(pairs[:, place], numbers))
 
 
+def test_colours_of_groups_of_channels_do_not_mix() -> None:
+    white, black = torch.ones(2, 3, 16, 16), -torch.ones(2, 1, 16, 16)
+    stacked = torch.cat([white, black], dim=1)
+    numbers = draws(2, saturation=0.0, contrast=0.0)
+    assert torch.equal(diff_augment(stacked, numbers, ["color"], (3, 1)), stacked)
+    assert not torch.equal(diff_augment(stacked, numbers, ["color"]), stacked)
+
+
+def test_groups_of_channels_share_their_draws() -> None:
+    source, target = pictures(2), pictures(2, channels=2)
+    numbers = torch.rand(2, 7, generator=torch.Generator().manual_seed(3))
+    together = diff_augment(torch.cat([source, target], dim=1), numbers, OPERATIONS, (3, 2))
+    apart = [diff_augment(images, numbers) for images in (source, target)]
+    assert torch.equal(together, torch.cat(apart, dim=1))
+
+
 def test_gradients_pass_through() -> None:
     images = pictures(2, height=8, width=8).double().requires_grad_()
     numbers = torch.rand(2, 7, generator=torch.Generator().manual_seed(2)).double()
@@ -169,7 +185,7 @@ def test_off_by_default_and_then_nothing_is_drawn(monkeypatch: pytest.MonkeyPatc
 def test_reals_and_fakes_have_draws_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
 
-    def spy(images: Tensor, numbers: Tensor, operations: tuple[str, ...]) -> Tensor:
+    def spy(images: Tensor, numbers: Tensor, operations: tuple[str, ...], groups: object) -> Tensor:
         seen.append(numbers)
         assert operations == ("cutout",)
         return images
@@ -187,7 +203,7 @@ def test_two_processes_augment_each_fake_as_one_does(monkeypatch: pytest.MonkeyP
     assert model.generator_batch_factor == 2
     seen: list[Tensor] = []
 
-    def spy(images: Tensor, numbers: Tensor, operations: tuple[str, ...]) -> Tensor:
+    def spy(images: Tensor, numbers: Tensor, operations: tuple[str, ...], groups: object) -> Tensor:
         seen.append(numbers)
         return images
 

@@ -91,6 +91,19 @@ def test_the_critic_sees_input_and_output_side_by_side() -> None:
         assert not torch.equal(seen[1][:, -1:], given["target"])
 
 
+def test_colours_of_input_and_output_are_augmented_apart() -> None:
+    white, black = torch.ones(4, 1, 32, 32), -torch.ones(4, 1, 32, 32)
+    for options, channels in (({}, 2), ({"conditional_discriminator": False}, 1)):
+        model, seen = Pix2Pix(**SMALL, augment="diffaugment:color", **options), []
+        model.discriminator.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
+        model._moving = "discriminator"
+        model.discriminator_loss({"source": white, "target": black})
+        brightness = seen[0] - torch.cat([white, black], dim=1)[:, -channels:]
+        assert brightness.flatten(2).std(dim=2).max() < 1e-6
+        assert brightness.amax(dim=1).sub(brightness.amin(dim=1)).max() < 1e-6  # one number for both pictures
+        assert 0.05 < brightness.abs().max() < 0.5
+
+
 def test_one_pass_of_the_generator_an_iteration() -> None:
     for options, passes in (({}, 1), ({"share_fakes": False}, 2), ({"accumulate": 2}, 4), ({"d_steps": 2}, 3)):
         model, calls = Pix2Pix(**SMALL, **options), []
