@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_gans.layers.spectral_norm import Wrap, plain
 
-__all__ = ["SelfAttention"]
+__all__ = ["SelfAttention", "attended_block"]
+
+
+def attended_block(sides: Sequence[int], attention: int, network: str) -> int | None:
+    """The block that attention follows: the first whose maps have the side `attention`; None for 0.
+
+    Sides of generators all differ; a critic's last blocks keep the size, and there SAGAN's layout at 32 pixels (mimicry) has
+    attention after the block that halves.
+
+    Args:
+        sides: of each block's maps.
+        attention: one of them, or 0: none.
+        network: what errors call it.
+
+    Raises:
+        ValueError: no block has maps of that side.
+    """
+    if not attention:
+        return None
+    if attention not in sides:
+        allowed = ", ".join(map(str, sorted({0, *sides})))
+        raise ValueError(f"attention at {attention}x{attention} maps; allowed in this {network}: {allowed} (0: none)")
+    return sides.index(attention)
 
 
 class SelfAttention(nn.Module):

@@ -129,7 +129,7 @@ class BigGAN(LargeScaleModule):
             classes,
             wide=True,
             wrap=wrap,
-            attention=critic_attention or None,
+            attention=critic_attention,
         )
         if not equal_shortcuts:
             _drop_equal_shortcuts(discriminator)

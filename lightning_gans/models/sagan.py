@@ -60,8 +60,8 @@ class SAGAN(LatentModule):
             conditional: use the classes, if there are any: they set the generator's batch norms, the critic projects on them.
             latent_dim: size of the noise, N(0, 1).
             network: attention, or plain (the same without it).
-            attention_size: side of the maps that attention follows, in both networks. Default: 32 (where images are of 4 times a
-                power of two), at 32 pixels 16 in the generator and 8 in the critic.
+            attention_size: side of the maps that attention follows, in both networks, 0: none. Default: 32 (where images are of 4
+                times a power of two), at 32 pixels 16 in the generator and 8 in the critic.
             generator_channels: channels of the last maps before the image; default 256 up to 32 pixels, else 64.
             discriminator_channels: channels of the first maps; default 128 up to 32 pixels, else 64.
             generator_norm: batch, cross_replica, group, layer, instance or none.
@@ -89,7 +89,7 @@ class SAGAN(LatentModule):
         if network == "plain":
             if attention_size is not None:
                 raise ValueError(f"attention_size={attention_size} with network 'plain'; allowed: network attention")
-            at: tuple[int | None, int | None] = (None, None)
+            at = (0, 0)
         else:
             at = _attended(side) if attention_size is None else (attention_size, attention_size)
         classes = num_classes if conditional else None

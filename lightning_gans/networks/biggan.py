@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_gans.layers.attention import SelfAttention
+from lightning_gans.layers.attention import SelfAttention, attended_block
 from lightning_gans.layers.conditional_norm import ConditionalNorm, vector_norm
 from lightning_gans.layers.join import check_labels
 from lightning_gans.layers.residual import ResidualBlock
 from lightning_gans.layers.spectral_norm import Wrap, plain
 
-__all__ = ["BASE", "SIZES", "Generator", "MakeNorm", "Size", "attended_block", "check_size"]
+__all__ = ["BASE", "SIZES", "Generator", "MakeNorm", "Size", "check_size"]
 
 BASE = 4  # side of the first maps
 
@@ -72,20 +72,6 @@ def check_size(image_shape: tuple[int, int, int]) -> Size:
     raise ValueError(
         f"images of {height}x{width}; allowed: squares of {', '.join(map(str, SIZES))} (nearest: {near}x{near})"
     )
-
-
-def attended_block(sides: list[int], attention: int, network: str) -> int | None:
-    """The last block whose maps have the side `attention`; None for 0.
-
-    Raises:
-        ValueError: no block has maps of that side.
-    """
-    if not attention:
-        return None
-    if attention not in sides:
-        allowed = ", ".join(map(str, sorted({0, *sides})))
-        raise ValueError(f"attention at {attention}x{attention} maps; allowed in this {network}: {allowed} (0: none)")
-    return len(sides) - 1 - sides[::-1].index(attention)
 
 
 class Generator(nn.Module):

@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_gans.layers.attention import SelfAttention
+from lightning_gans.layers.attention import SelfAttention, attended_block
 from lightning_gans.layers.conditional_norm import normalize, vector_norm
 from lightning_gans.layers.join import check_labels
+from lightning_gans.layers.projection import projected_logits
 from lightning_gans.layers.residual import half, twice
 from lightning_gans.layers.spectral_norm import Wrap, plain
-from lightning_gans.networks.biggan import BASE, MakeNorm, attended_block
+from lightning_gans.networks.biggan import BASE, MakeNorm
 
 __all__ = ["DeepDiscriminator", "DeepDownBlock", "DeepGenerator", "DeepUpBlock"]
 
@@ -186,9 +187,7 @@ class DeepDiscriminator(nn.Module):
             features = block(features)
             if self.attention is not None and index == self.attended:
                 features = self.attention(features)
-        summed = F.relu(features).sum(dim=(2, 3))  # (N, W, 4, 4) -> (N, W)
-        logits: Tensor = self.head(summed).flatten()  # (N, 1) -> (N,)
-        return logits if self.classes is None else logits + (self.classes(labels) * summed).sum(dim=1)
+        return projected_logits(features, self.head, self.classes, labels)
 
 
 def _bottleneck(inside: int, narrow: int, outside: int, wrap: Wrap) -> nn.ModuleList:

@@ -16,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_gans.layers.attention import SelfAttention
+from lightning_gans.layers.attention import SelfAttention, attended_block
 from lightning_gans.layers.conditional_norm import class_norm
 from lightning_gans.layers.join import check_labels
 from lightning_gans.layers.norms import make_norm
+from lightning_gans.layers.projection import projected_logits
 from lightning_gans.layers.residual import ResidualBlock
 from lightning_gans.layers.spectral_norm import Wrap, plain
 
@@ -90,7 +91,7 @@ class ResNetGenerator(nn.Module):
         momentum: float = 0.1,
         wrap: Wrap = plain,
         upsampling: str = "nearest",
-        attention: int | None = None,
+        attention: int = 0,
     ) -> None:
         """Build the network.
 
@@ -104,13 +105,13 @@ class ResNetGenerator(nn.Module):
             momentum: share of the new batch in running statistics.
             wrap: what is done to each layer, such as `spectral_norm`.
             upsampling: "nearest", or "bilinear" as in mimicry.
-            attention: side of the maps that self-attention follows; None: none.
+            attention: side of the maps that self-attention follows; 0: none.
         """
         super().__init__()
         self.num_classes, self.first = num_classes or 0, channels[0]
         self.base = image_shape[1] >> (len(channels) - 1)
         sides = [self.base << index for index in range(1, len(channels))]
-        self.attended = _index_of(sides, attention, "generator")
+        self.attended = attended_block(sides, attention, "generator")
 
         def norm_of(width: int) -> nn.Module:
             layer = make_norm(norm, width, affine=num_classes is None, eps=eps, momentum=momentum)
@@ -151,7 +152,7 @@ class ResNetCritic(nn.Module):
         *,
         wide: bool = False,
         wrap: Wrap = plain,
-        attention: int | None = None,
+        attention: int = 0,
         head_bias: bool = True,
     ) -> None:
         """Build the network.
@@ -163,13 +164,13 @@ class ResNetCritic(nn.Module):
             num_classes: None: without classes.
             wide: between its convolutions a block has as many channels as it gives (SAGAN), not as it takes (SNGAN).
             wrap: what is done to each layer, such as `spectral_norm`.
-            attention: side of the maps that self-attention follows; None: none.
+            attention: side of the maps that self-attention follows; 0: none.
             head_bias: whether the last layer has a bias.
         """
         super().__init__()
         self.num_classes = num_classes or 0
         sides = [image_shape[1] >> min(index + 1, halvings) for index in range(len(channels))]
-        self.attended = _index_of(sides, attention, "discriminator")
+        self.attended = attended_block(sides, attention, "discriminator")
         first = ResidualBlock(image_shape[0], channels[0], "down", hidden=channels[0], preactivation=False, wrap=wrap)
         self.blocks = nn.ModuleList([first])
         for index, (inside, outside) in enumerate(pairwise(channels), start=1):
@@ -188,16 +189,4 @@ class ResNetCritic(nn.Module):
             features = block(features)
             if self.attention is not None and index == self.attended:
                 features = self.attention(features)
-        summed = F.relu(features).sum(dim=(2, 3))  # (N, W, 4, 4) -> (N, W)
-        logits: Tensor = self.head(summed).flatten()  # (N, 1) -> (N,)
-        return logits if self.classes is None else logits + (self.classes(labels) * summed).sum(dim=1)
-
-
-def _index_of(sides: list[int], attention: int | None, network: str) -> int | None:
-    """The first block whose maps have the side `attention`."""
-    if attention is None:
-        return None
-    if attention not in sides:
-        allowed = ", ".join(map(str, sorted(set(sides))))
-        raise ValueError(f"attention at {attention}x{attention} maps; allowed in this {network}: {allowed}")
-    return sides.index(attention)
+        return projected_logits(features, self.head, self.classes, labels)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gans.layers import attention
-from lightning_gans.layers.attention import SelfAttention
+from lightning_gans.layers.attention import SelfAttention, attended_block
 from lightning_gans.layers.spectral_norm import SpectralNorm, spectral_norm
 
 
@@ -86,3 +86,11 @@ def test_layout_changes_nothing(layout: torch.memory_format) -> None:
     nn.init.ones_(layer.gain)
     features = torch.randn(2, 8, 4, 4)
     torch.testing.assert_close(layer(features.contiguous(memory_format=layout)), layer(features))
+
+
+def test_attention_follows_the_first_block_of_a_side() -> None:
+    assert attended_block([16, 8, 8, 8], 8, "discriminator") == 1  # as mimicry's SAGAN at 32 pixels
+    assert attended_block([8, 16, 32], 32, "generator") == 2
+    assert attended_block([8, 16, 32], 0, "generator") is None
+    with pytest.raises(ValueError, match=r"^attention at 4x4 maps; allowed in this critic: 0, 8, 16 \(0: none\)$"):
+        attended_block([16, 8, 8], 4, "critic")

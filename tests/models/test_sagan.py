@@ -59,8 +59,9 @@ def test_attention_elsewhere_or_not_at_all() -> None:
         player.attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
     model.discriminate(model(torch.randn(2, 6)))
     assert seen == [16, 16]
-    plain = SAGAN((3, 64, 64), network="plain", **SMALL)
-    assert not any(isinstance(module, SelfAttention) for module in plain.modules())
+    for options in ({"network": "plain"}, {"attention_size": 0}):
+        without = SAGAN((3, 64, 64), **options, **SMALL)
+        assert not any(isinstance(module, SelfAttention) for module in without.modules())
 
 
 def test_every_layer_of_both_networks_is_normalised() -> None:
@@ -106,7 +107,9 @@ def test_errors() -> None:
         SAGAN(num_classes=0)
     with pytest.raises(ValueError, match=r"^images of 100x100; allowed: squares of 16, .* \(nearest: 96 or 128\)$"):
         SAGAN((3, 100, 100))
-    with pytest.raises(ValueError, match=r"^attention at 4x4 maps; allowed in this generator: 8, 16, 32$"):
+    with pytest.raises(
+        ValueError, match=r"^attention at 4x4 maps; allowed in this generator: 0, 8, 16, 32 \(0: none\)$"
+    ):
         SAGAN((3, 32, 32), attention_size=4)
     with pytest.raises(ValueError, match=r"^attention_size=16 with network 'plain'; allowed: network attention$"):
         SAGAN((3, 32, 32), network="plain", attention_size=16)
