@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lightning_gans.networks.dcgan import check_image_shape
+
 __all__ = ["SRResNetCritic", "SRResNetGenerator", "halvings"]
 
 START = 16  # pixels a side where the generator's maps begin
@@ -18,15 +20,7 @@ def halvings(image_shape: tuple[int, int, int]) -> int:
     Raises:
         ValueError: not a square of a power of two from 16 up; names the nearest sizes that are.
     """
-    _, height, width = image_shape
-    if height != width or height < START or height & (height - 1):
-        side = max(height, width)
-        below = max(1 << (side.bit_length() - 1), START)
-        nearest = f"{below}" if below >= side else f"{below} or {2 * below}"
-        raise ValueError(
-            f"images of {height}x{width}; allowed: square, a power of two from {START} up (nearest: {nearest})"
-        )
-    return (height // START).bit_length() - 1
+    return (check_image_shape(image_shape) // START).bit_length() - 1
 
 
 class GeneratorBlock(nn.Module):

@@ -210,7 +210,12 @@ def test_defaults_are_the_papers() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"^network 'unet'; allowed: paper, bhpfelix$"):
         AnimeGAN(network="unet")
-    for shape, near in (((3, 96, 96), "64 or 128"), ((3, 8, 8), "16"), ((3, 64, 32), "64"), ((3, 20, 17), "16 or 32")):
+    for shape, near in (
+        ((3, 96, 96), "64 or 128"),
+        ((3, 8, 8), "16"),
+        ((3, 64, 32), "64 or 128"),
+        ((3, 20, 17), "16 or 32"),
+    ):
         message = rf"^images of {shape[1]}x{shape[2]}; allowed: square, a power of two from 16 up \(nearest: {near}\)$"
         with pytest.raises(ValueError, match=message):
             AnimeGAN(shape)
