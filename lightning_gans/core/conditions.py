@@ -7,6 +7,8 @@ Both travel as `labels`: a class as int64 (N,), tags as float (N, T) in {0, 1}. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ __all__ = ["EYE_COLOURS", "HAIR_COLOURS", "ConditionalModule", "tag_groups"]
 HAIR_COLOURS = ("blonde", "brown", "black", "blue", "pink", "purple", "green", "red", "silver", "white", "orange", "aqua", "grey")
 EYE_COLOURS = ("blue", "red", "brown", "green", "purple", "yellow", "pink", "aqua", "black", "orange")
 # fmt: on
+CPU = torch.device("cpu")
 GROUPS = (
     frozenset(f"{colour} hair" for colour in HAIR_COLOURS),
     frozenset(f"{colour} eyes" for colour in EYE_COLOURS),
@@ -33,6 +36,29 @@ def tag_groups(tags: Sequence[str]) -> list[list[int]]:
     """Places of the tags of which an image has exactly one: colours of hair, colours of eyes; where there are two or more."""
     groups = [[place for place, tag in enumerate(tags) if tag in group] for group in GROUPS]
     return [group for group in groups if len(group) > 1]
+
+
+class TagPlaces(NamedTuple):
+    """Places of tags in a row, as numbers and as what indexes a tensor."""
+
+    groups: list[list[int]]
+    """See `tag_groups`."""
+    free: list[int]
+    """Of the tags that stand by themselves."""
+    group_indices: list[Tensor]
+    """`groups`, each int64 on the device."""
+    free_indices: Tensor
+    """`free`, int64 on the device."""
+
+
+@lru_cache(maxsize=16)  # tags are drawn in every turn, and a tensor made of numbers makes a GPU wait
+def tag_places(tags: tuple[str, ...], device: torch.device) -> TagPlaces:
+    """The places of some tags, for rows on a device."""
+    groups = tag_groups(tags)
+    grouped = {place for group in groups for place in group}
+    free = [place for place in range(len(tags)) if place not in grouped]
+    indices = [torch.tensor(places, dtype=torch.long, device=device) for places in (*groups, free)]
+    return TagPlaces(groups, free, indices[:-1], indices[-1])
 
 
 class ConditionalModule(AdversarialModule):
@@ -62,23 +88,24 @@ class ConditionalModule(AdversarialModule):
     def draw_tags(self, n: int, source: Draw) -> Tensor:
         """Tags of `n` images, float (n, T) in {0, 1}, from a source of random numbers: of each group one, all as likely;
         every other tag by itself, with `tag_chance`."""
-        names = self.tags or []
-        groups = tag_groups(names)
-        grouped = {place for group in groups for place in group}
-        free = [place for place in range(len(names)) if place not in grouped]
-        uniform = (source((n, len(groups) + len(free)), "uniform") + 1.0) / 2.0  # U[0, 1)
-        rows = torch.zeros(n, len(names), device=uniform.device)
-        for column, group in enumerate(groups):
-            chosen = (uniform[:, column] * len(group)).long().clamp(max=len(group) - 1)  # (n,)
-            rows[torch.arange(n, device=rows.device), torch.tensor(group, device=rows.device)[chosen]] = 1.0
-        rows[:, free] = (uniform[:, len(groups) :] < self.tag_chance).float()
-        return rows
+        places = self._places()
+        uniform = (source((n, len(places.groups) + len(places.free)), "uniform") + 1.0) / 2.0  # U[0, 1)
+        places = self._places(uniform.device)
+        rows = torch.zeros(n, len(self.tags or ()), device=uniform.device)
+        for column, group in enumerate(places.group_indices):
+            chosen = (uniform[:, column : column + 1] * len(group)).long().clamp(max=len(group) - 1)  # (n, 1)
+            rows.scatter_(1, group[chosen], 1.0)
+        return rows.index_copy_(1, places.free_indices, (uniform[:, len(places.groups) :] < self.tag_chance).float())
+
+    def _places(self, device: torch.device = CPU) -> TagPlaces:
+        return tag_places(tuple(self.tags or ()), device)
 
     def set_tag(self, rows: Tensor, place: int) -> None:
         """Give all of `rows` (n, T) the tag of a place, in place; others of its group go."""
-        for group in tag_groups(self.tags or []):
+        places = self._places(rows.device)
+        for group, indices in zip(places.groups, places.group_indices, strict=True):
             if place in group:
-                rows[:, group] = 0.0
+                rows.index_fill_(1, indices, 0.0)
         rows[:, place] = 1.0
 
     def named_tags(self, names: str | Sequence[str], indices: Iterable[int], seed: int) -> Tensor:
@@ -101,17 +128,15 @@ class ConditionalModule(AdversarialModule):
             if name not in self.tags:
                 raise ValueError(nearest(name, self.tags, "tag"))
         rows = self.drawn_labels(indices, seed)
-        groups = tag_groups(self.tags)
-        for group in groups:
+        places = self._places(rows.device)
+        for group in places.groups:
             both = [self.tags[place] for place in group if self.tags[place] in given]
             if len(both) > 1:
                 raise ValueError(f"tags '{both[0]}' and '{both[1]}'; allowed: one of them, they exclude each other")
-        grouped = {place for group in groups for place in group}
+        rows.index_fill_(1, places.free_indices, 0.0)
         for place, tag in enumerate(self.tags):
             if tag in given:
                 self.set_tag(rows, place)
-            elif place not in grouped:
-                rows[:, place] = 0.0
         return rows
 
     # ---------------------------------------------------------------- labels of images
