@@ -207,11 +207,11 @@ class SamplingModule(ConditionalModule):
         if bn not in ("standing", "running"):
             raise ValueError(f"bn '{bn}'; allowed: standing, running")
         live = self.generator_ema if ema and self.generator_ema is not None else self.generator
-        if bn == "standing" and not all(map(has_tables, normalizers(live))):
-            yield self._with_standing_statistics(live, 1.0 if self.truncation_trick == "factor" else truncation)
-            return
         with evaluating(live) as network, at_truncation(network, truncation):
-            yield network
+            if bn == "running" or all(map(has_tables, normalizers(network))):
+                yield network
+                return
+        yield self._with_standing_statistics(live, 1.0 if self.truncation_trick == "factor" else truncation)
 
     def _with_standing_statistics(self, live: nn.Module, truncation: float) -> nn.Module:
         """A copy whose batch-norm statistics are re-estimated from seeded batches; kept until the weights change.

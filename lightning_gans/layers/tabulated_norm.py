@@ -30,6 +30,8 @@ class TabulatedBatchNorm(CrossReplicaBatchNorm):
     """Whether the table belongs to the weights."""
     truncation: float = 1.0
     """Of the latents that are passed; see `at_truncation`."""
+    known: bool | None = None
+    """`holds` where it is known without asking the device, which would wait for it; see `at_truncation`."""
 
     def __init__(self, channels: int, rows: int = 51, **options: Any) -> None:
         super().__init__(channels, **options)
@@ -41,7 +43,8 @@ class TabulatedBatchNorm(CrossReplicaBatchNorm):
         """(N, C) or (N, C, H, W) -> the same shape."""
         if self.training:
             self.holds.zero_()
-        elif bool(self.holds):
+            self.known = None
+        elif has_tables(self):
             mean, variance = (self._row(table) for table in (self.means, self.variances))
             return F.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(input)
@@ -55,17 +58,18 @@ class TabulatedBatchNorm(CrossReplicaBatchNorm):
 
 def has_tables(norm: nn.Module) -> bool:
     """Whether a norm has statistics of its weights for each truncation."""
-    return isinstance(norm, TabulatedBatchNorm) and bool(norm.holds)
+    return isinstance(norm, TabulatedBatchNorm) and (bool(norm.holds) if norm.known is None else norm.known)
 
 
 @contextmanager
 def at_truncation(network: nn.Module, truncation: float) -> Iterator[None]:
-    """Inside, tables are read at `truncation`; after it at 1."""
+    """Inside, tables are read at `truncation`, and which of them hold is asked once; after it at 1, and asked in each pass."""
     norms = [norm for norm in network.modules() if isinstance(norm, TabulatedBatchNorm)]
-    for norm in norms:
-        norm.truncation = truncation
+    held = torch.stack([norm.holds for norm in norms]).tolist() if norms else []
+    for norm, known in zip(norms, held, strict=True):
+        norm.truncation, norm.known = truncation, known
     try:
         yield
     finally:
         for norm in norms:
-            norm.truncation = 1.0
+            norm.truncation, norm.known = 1.0, None

@@ -1,7 +1,11 @@
 """Batch norm with a table of statistics: read at a truncation, interpolated, stale once trained."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_gans.layers.norms import standing_statistics
 from lightning_gans.layers.tabulated_norm import TabulatedBatchNorm, at_truncation, has_tables
@@ -44,3 +48,38 @@ def test_re_estimated_statistics_replace_the_table() -> None:
         norm(features)
     torch.testing.assert_close(norm.running_mean, features.mean(dim=(0, 2, 3)))
     assert not has_tables(norm)
+
+
+class Reads(TorchDispatchMode):
+    """Counts how often numbers of tensors are asked for, which waits for a GPU."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+def test_whether_tables_hold_is_not_asked_in_each_pass() -> None:
+    network, features = nn.Sequential(filled(), filled()), torch.randn(2, 3, 4, 4)
+    with Reads() as alone:
+        wanted = network(features)
+    assert alone.count == 2  # so they are counted
+    with at_truncation(network, 1.0), Reads() as inside:
+        assert torch.equal(network(features), wanted)
+    assert inside.count == 0
+
+
+def test_what_is_known_of_tables_is_forgotten() -> None:
+    norm, features = filled(), torch.randn(8, 3, 4, 4)
+    with at_truncation(norm, 0.5):
+        table = norm(features)
+        norm.train()(features)
+        assert not torch.allclose(norm.eval()(features), table)  # trained inside
+    norm.holds.fill_(True)
+    with at_truncation(norm, 0.5):
+        assert torch.equal(norm(features), table)
+    norm.holds.fill_(False)
+    assert not has_tables(norm)
+    with at_truncation(norm, 0.5):
+        assert not has_tables(norm)
