@@ -14,7 +14,19 @@ from typing import IO, Any
 
 from datamodules._pixels import EXTENSIONS
 
-__all__ = ["Entry", "ImageFolderError", "ImageSource", "Layout", "fingerprint", "lay_out", "open_source", "part"]
+__all__ = [
+    "HELD_OUT",
+    "Entry",
+    "ImageFolderError",
+    "ImageSource",
+    "Layout",
+    "fingerprint",
+    "lay_out",
+    "open_source",
+    "part",
+]
+
+HELD_OUT = ("test", "val")  # the first that is there is what is tested with
 
 
 class ImageFolderError(OSError):
@@ -37,12 +49,14 @@ class Layout:
     Attributes:
         entries: the images in use, those to train on first.
         train: how many these are; None: no folder says which are to test with.
+        held_out: the folder of those to test with, if there is one: test or val.
         depth: levels below the root of the folders that may be labels.
         wrappers: paths of the folders that hold everything, with a slash at their ends; the first is "", the root.
     """
 
     entries: list[Entry]
     train: int | None
+    held_out: str | None
     depth: int
     wrappers: list[str]
 
@@ -152,17 +166,19 @@ def lay_out(entries: list[Entry]) -> Layout:
     """Tell what the folders say.
 
     Folders that hold everything, one within the other, count for nothing (a .zip often has one) unless images lie right
-    in them. If there is a folder train and a folder test, these are the splits, and what lies beside them is left out.
+    in them. If there is a folder train and a folder test (or val), these are the splits, and what lies beside them is left out.
     """
     depth = 0
     while len({part(entry.name, depth) for entry in entries}) == 1 and all(part(e.name, depth + 1) for e in entries):
         depth += 1
     around = posixpath.commonpath([posixpath.dirname(entry.name) for entry in entries]).split("/")
     wrappers = ["", *("/".join(around[:length]) + "/" for length in range(1, len(around) + 1) if around[0])]
-    train, test = ([e for e in entries if part(e.name, depth) == split] for split in ("train", "test"))
-    if train and test:
-        return Layout([*train, *test], len(train), depth + 1, wrappers)
-    return Layout(entries, None, depth, wrappers)
+    splits = {split: [e for e in entries if part(e.name, depth) == split] for split in ("train", *HELD_OUT)}
+    train = splits["train"]
+    held_out = next((split for split in HELD_OUT if splits[split]), None)
+    if train and held_out is not None:
+        return Layout([*train, *splits[held_out]], len(train), held_out, depth + 1, wrappers)
+    return Layout(entries, None, None, depth, wrappers)
 
 
 def _visible(name: str) -> bool:

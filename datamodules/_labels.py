@@ -53,7 +53,7 @@ def read_labels(source: ImageSource, layout: Layout, labels: str | None) -> tupl
             raise LabelError(f"labels 'folders': {_count(outside)} in no sub-folder, the first {outside[0]}")
         return _number([str(folder) for folder in folders])
     found, columns = _read_file(source, layout.wrappers, str(labels))
-    unused = {entry.name for entry in source.entries}.difference(names)  # beside the folders train and test
+    unused = {entry.name for entry in source.entries}.difference(names)  # beside the folders of the splits
     strangers = [name for name in found if name not in unused.union(names)]
     if strangers:
         raise LabelError(f"{labels} names {_count(strangers)} not in {source.root}, the first {strangers[0]}")

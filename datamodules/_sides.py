@@ -6,12 +6,11 @@ import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules._folder_scan import Entry, ImageFolderError, ImageSource, open_source
+from datamodules._folder_scan import HELD_OUT, Entry, ImageFolderError, ImageSource, open_source
 from datamodules._pixels import EXTENSIONS
 
 __all__ = ["Pile", "Split", "even", "match", "one_side", "two_sides"]
 
-HELD_OUT = ("test", "val")  # the first that is there is what is tested with
 SIDES = (("trainA", "trainB"), ("A", "B"))
 
 

@@ -1,7 +1,8 @@
 """Any folder or .zip of images, with or without labels: decoded once into a file, then served as fast as from memory.
 
 Sub-folders are labels where images lie in two or more of them and none beside them; a CSV or JSON file can tell labels
-too. Folders ``train`` and ``test`` at the top are the splits; without them all images are there to train and to test with.
+too. Folders ``train`` and ``test`` (or ``val``) at the top are the splits; without them all images are there to train and
+to test with.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class ImageFolder(ImageDataModule):
         self._source = open_source(self.root)
         layout = lay_out(self._source.entries)
         self._names = [entry.name for entry in layout.entries]
-        self._train = layout.train
+        self._train, self._held_out = layout.train, layout.held_out
         self._files = fingerprint(self.root, layout.entries)
         found = read_labels(self._source, layout, self._label_file(layout.wrappers))
         self._labels = None if found is None else found[0]
@@ -154,7 +155,7 @@ class ImageFolder(ImageDataModule):
             labels = None if labels is None else labels[whole]
             count = len(whole)
         if train == 0 or train == count:
-            split = "test" if train else "train"
+            split = self._held_out if train else "train"
             raise ImageFolderError(f"all images in {self.root}/{split} are broken; allowed: one that is whole")
         self.train_dataset = pictures.dataset(about, labels, (0, train or count), flip=self.flip)
         self.test_dataset = pictures.dataset(about, labels, (train or 0, count))

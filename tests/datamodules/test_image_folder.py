@@ -99,6 +99,20 @@ def test_folders_train_and_test_are_the_splits(tmp_path: Path) -> None:
         assert np.array_equal(data.test_dataset.images[0].numpy(), expected)
 
 
+def test_val_is_what_is_tested_with_where_there_is_no_test(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "train/a/1.png", "train/b/2.png", "val/a/3.png", "zebra/4.png")
+    for where in (root, zipped(root), zipped(root, wrapped=True)):
+        data = ready(where)
+        assert data.class_names == ["a", "b"]
+        assert labels_of(data) == [0, 1]
+        expected = decode((root / "val/a/3.png").read_bytes(), (3, 16, 16), "crop")
+        assert np.array_equal(data.test_dataset.images.numpy(), expected[None])
+    break_image(root / "val/a/3.png")
+    with pytest.warns(UserWarning, match="broken"), pytest.raises(OSError) as caught:
+        ready(root, skip_broken=True)
+    assert str(caught.value) == f"all images in {root}/val are broken; allowed: one that is whole"
+
+
 def test_grey_files_give_one_channel_and_one_of_colour_makes_three(tmp_path: Path) -> None:
     root = tmp_path / "p"
     for mode, name in (("L", "1.png"), ("LA", "2.png"), ("1", "3.png"), ("I;16", "4.png"), ("I;16", "5.tif")):
