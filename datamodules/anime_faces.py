@@ -67,7 +67,7 @@ class AnimeFaces(ImageFolder):
         download: bool = True,
         seed: int = 0,
     ) -> None:
-        self._own = root is not None
+        self._own = bool(root)
         super().__init__(
             root=root or data_folder() / "anime_faces" / ARCHIVE.name,
             size=size,

@@ -146,6 +146,15 @@ def test_the_archive_is_fetched_once_and_known_before(
     assert "root" not in data.source["options"]
 
 
+def test_an_empty_root_is_none(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(archive.parent) as server:
+        serve(archive, server.url, monkeypatch)
+        data = ready(root="")
+    assert data.train_dataset.count == 5
+    assert data.source is not None
+    assert "root" not in data.source["options"]
+
+
 def test_without_a_download(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(archive, "http://127.0.0.1:9/", monkeypatch)
     path = tmp_path / "kept/anime_faces/data.zip"
