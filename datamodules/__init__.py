@@ -6,10 +6,11 @@ file's name is the data set's name on the command line; ``base.py`` and files wi
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from datamodules._names import choices
 
 if TYPE_CHECKING:
     from datamodules.anime_faces import AnimeFaces as AnimeFaces
@@ -46,9 +47,7 @@ def import_data(name: str) -> Any:
         ValueError: no such data set; the message holds the nearest name and the list.
     """
     if name not in list_data():
-        close = difflib.get_close_matches(name, list_data(), n=1, cutoff=0.5)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise ValueError(f"unknown data '{name}'.{hint} Choose from: {', '.join(list_data())}")
+        raise ValueError(f"unknown data '{name}'. {choices(name, list_data())}")
     module = importlib.import_module(f"datamodules.{name}")
     return getattr(module, module.__all__[0])
 

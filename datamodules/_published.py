@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from datamodules._folder_scan import ImageFolderError
+from datamodules._names import choices
 from datamodules._translation import TranslationFolder
 from datamodules.base import data_folder
 
@@ -35,9 +35,7 @@ class PublishedSet(TranslationFolder):
             ValueError: no set of that name; the message holds the nearest name and the list.
         """
         if name not in self.names:
-            close = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise ValueError(f"unknown name '{name}' of {self.collection}.{hint} Choose from: {', '.join(self.names)}")
+            raise ValueError(f"unknown name '{name}' of {self.collection}. {choices(name, self.names)}")
         self.name = name
         self._own = bool(root)
         self._collection = Path(root).expanduser() if root else data_folder() / self.collection
