@@ -13,7 +13,13 @@ from datamodules._decoding import BrokenImageError, DecodedImages, Pixels, broke
 from datamodules._folder_scan import ImageFolderError, ImageSource
 from datamodules._image_cache import About, CachedImages, ImageCache
 
-__all__ = ["Pictures"]
+__all__ = ["Pictures", "check_cache_limit"]
+
+
+def check_cache_limit(limit: int | None) -> None:
+    """Raises ValueError for what cannot be the size of a cache."""
+    if limit is not None and limit < 0:
+        raise ValueError(f"cache_limit {limit}; allowed: 0 or more bytes")
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from datamodules._dataset import ImageDataset
 from datamodules._headers import all_grey
 from datamodules._jitter import Jitter
-from datamodules._pictures import Pictures
+from datamodules._pictures import Pictures, check_cache_limit
 from datamodules._pixels import check_resize
 from datamodules._sampler import PositionSampler
 from datamodules._sides import Pile, Split, even, one_side, two_sides
@@ -74,8 +74,7 @@ class TranslationFolder(ImageDataModule):
             seed=seed,
         )
         check_resize(resize)
-        if cache_limit is not None and cache_limit < 0:
-            raise ValueError(f"cache_limit {cache_limit}; allowed: 0 or more bytes")
+        check_cache_limit(cache_limit)
         self.num_classes = self.class_names = None
         self.resize, self.skip_broken, self.cache_limit = resize, skip_broken, cache_limit
         self._channels = channels

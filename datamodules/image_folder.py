@@ -15,7 +15,7 @@ from datamodules._folder_scan import ImageFolderError, fingerprint, lay_out, ope
 from datamodules._headers import all_grey
 from datamodules._image_cache import ImageCache
 from datamodules._labels import read_labels
-from datamodules._pictures import Pictures
+from datamodules._pictures import Pictures, check_cache_limit
 from datamodules._pixels import check_resize
 from datamodules.base import ImageDataModule
 
@@ -91,8 +91,7 @@ class ImageFolder(ImageDataModule):
             seed=seed,
         )
         check_resize(resize)
-        if cache_limit is not None and cache_limit < 0:
-            raise ValueError(f"cache_limit {cache_limit}; allowed: 0 or more bytes")
+        check_cache_limit(cache_limit)
         self.resize = resize
         self.labels = labels
         self.skip_broken = skip_broken
