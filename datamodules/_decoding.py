@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from datamodules._pixels import decode
 from datamodules.base import ImageDataset
 from lightning_gans.batch import Batch
 
-__all__ = ["BrokenImageError", "DecodedImages", "Decoder", "Pixels"]
+__all__ = ["BrokenImageError", "DecodedImages", "Decoder", "Pixels", "broken", "reading"]
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -48,12 +49,8 @@ class Decoder:
 
     def __call__(self, name: str) -> Pixels:
         """Pixels uint8 (C, H, W); raises BrokenImageError."""
-        try:
-            with self.source.open(name) as stream:
-                data = stream.read()
-            return decode(data, self.shape, self.resize)
-        except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
-            raise broken(self.source, name, error) from error
+        with reading(self.source, name) as stream:
+            return decode(stream.read(), self.shape, self.resize)
 
 
 class DecodedImages(ImageDataset):
@@ -105,6 +102,16 @@ class DecodedImages(ImageDataset):
                 if not self._warned:
                     self._warned = True
                     warnings.warn(f"broken images are left out, one is {error.name}: {error.reason}", stacklevel=2)
+
+
+@contextmanager
+def reading(source: ImageSource, name: str) -> Iterator[IO[bytes]]:
+    """A stream of an image; whatever is raised while it is open becomes the BrokenImageError that names it."""
+    try:
+        with source.open(name) as stream:
+            yield stream
+    except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
+        raise broken(source, name, error) from error
 
 
 def broken(source: ImageSource, name: str, error: Exception) -> BrokenImageError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from datamodules._decoding import broken
+from datamodules._decoding import BrokenImageError, reading
 from datamodules._folder_scan import ImageFolderError, ImageSource, open_source
 from datamodules._pixels import is_grey
 
@@ -27,13 +27,13 @@ def all_grey(source: ImageSource, names: list[str], *, skip_broken: bool) -> boo
     images = 0
     for name in names:
         try:
-            with source.open(name) as stream:
+            with reading(source, name) as stream:
                 if not is_grey(stream):
                     return False
             images += 1
-        except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
+        except BrokenImageError:
             if not skip_broken:
-                raise broken(source, name, error) from error
+                raise
     return images > 0
 
 
@@ -46,15 +46,12 @@ def uniform_shape(root: str | Path) -> tuple[int, int, int]:
     source = open_source(Path(root))
     first: tuple[str, tuple[int, int, int]] | None = None
     for entry in source.entries:
-        try:
-            with source.open(entry.name) as stream:
-                grey = is_grey(stream)
-                stream.seek(0)
-                with Image.open(stream) as image:
-                    clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-                    shape = (1 if grey else 4 if clear else 3, image.height, image.width)
-        except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
-            raise broken(source, entry.name, error) from error
+        with reading(source, entry.name) as stream:
+            grey = is_grey(stream)
+            stream.seek(0)
+            with Image.open(stream) as image:
+                clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+                shape = (1 if grey else 4 if clear else 3, image.height, image.width)
         if first is None:
             first = (entry.name, shape)
         if shape != first[1]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from datamodules._decoding import Pixels, broken
+from datamodules._decoding import Pixels, broken, reading
 from datamodules._folder_scan import ImageSource
 from datamodules._pixels import load, to_pixels
 
@@ -33,16 +33,13 @@ class SideBySide:
 
     def __call__(self, name: str) -> Pixels:
         """Pixels uint8 (2 C, H, W); raises BrokenImageError."""
-        try:
-            with self.source.open(name) as stream:
-                image = load(stream.read(), self.channels)
+        with reading(self.source, name) as stream:
+            image = load(stream.read(), self.channels)
             width, height = image.size
             if width % 2:
                 raise ValueError(f"its width {width} is odd; allowed: A and B side by side, equally wide")
             halves = (image.crop((0, 0, width // 2, height)), image.crop((width // 2, 0, width, height)))
             return _stacked(halves, self.size, self.resize)
-        except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
-            raise broken(self.source, name, error) from error
 
 
 @dataclass
@@ -70,11 +67,8 @@ class TwoFiles:
         halves = []
         sides = ((self.source_a, name), (self.source_b, self.partners[name]))
         for (source, file), channels in zip(sides, self.channels, strict=True):
-            try:
-                with source.open(file) as stream:
-                    halves.append(load(stream.read(), channels))
-            except Exception as error:  # Pillow and zipfile raise whatever they stumble upon
-                raise broken(source, file, error) from error
+            with reading(source, file) as stream:
+                halves.append(load(stream.read(), channels))
         (wide, high), (other_wide, other_high) = (half.size for half in halves)
         if (wide, high) != (other_wide, other_high):
             partner = self.source_b.root / self.partners[name]
