@@ -85,7 +85,7 @@ def from_hub(hub: str, repository: str, folder: Path) -> None:
             return
         tables = partial.with_name(f".{folder.name}.tables")
         for split in ("train", "test"):
-            seen: set[tuple[str, str]] = set()
+            seen: dict[str, set[str]] = {"A": set(), "B": set()}
             for table in _tables(
                 f"{hub}datasets/{repository}/resolve/refs%2Fconvert%2Fparquet/default/", split, tables
             ):
@@ -93,7 +93,7 @@ def from_hub(hub: str, repository: str, folder: Path) -> None:
                     for side in "AB":
                         for image in batch.column(f"image{side}").to_pylist():
                             if image is not None:
-                                _keep(image["bytes"], partial / f"{split}{side}", side, seen)
+                                _keep(image["bytes"], partial / f"{split}{side}", seen[side])
         shutil.rmtree(tables, ignore_errors=True)
 
 
@@ -109,14 +109,15 @@ def _tables(address: str, split: str, folder: Path) -> Iterator[Path]:
             raise
 
 
-def _keep(data: bytes, folder: Path, side: str, seen: set[tuple[str, str]]) -> None:
-    key = (side, hashlib.sha256(data).hexdigest())
+def _keep(data: bytes, folder: Path, seen: set[str]) -> None:
+    """Write an image by its number, unless it is among those ``seen`` of the folder."""
+    key = hashlib.sha256(data).hexdigest()
     if key in seen:
         return
-    seen.add(key)
     extension = next((end for start, end in KINDS if data.startswith(start)), ".bmp")  # Pillow looks at the contents
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{sum(other == side for other, _ in seen) - 1:06}{extension}").write_bytes(data)
+    (folder / f"{len(seen):06}{extension}").write_bytes(data)
+    seen.add(key)
 
 
 @contextmanager
