@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules._folder_scan import HELD_OUT, Entry, ImageFolderError, ImageSource, open_source
+from datamodules._folder_scan import HELD_OUT, Entry, ImageFolderError, ImageSource
 from datamodules._pixels import EXTENSIONS
 
 __all__ = ["Pile", "Split", "even", "match", "one_side", "two_sides"]
@@ -61,26 +61,20 @@ class Split:
     test: Pile | None
 
 
-def one_side(root: Path) -> Split:
-    """The images of a folder or .zip, by its folders train and test (or val); without them all are to train with.
-
-    Raises:
-        ImageFolderError: it cannot be read, or there are no images.
-    """
-    source = open_source(root)
+def one_side(source: ImageSource) -> Split:
+    """The images of a folder or .zip, by its folders train and test (or val); without them all are to train with."""
     return _split(source, _unwrapped(source))
 
 
-def two_sides(root: Path) -> tuple[Split, Split] | None:
+def two_sides(source: ImageSource) -> tuple[Split, Split] | None:
     """Sides A and B of one folder or .zip, by folders trainA, trainB, testA, testB, or by A and B.
 
     Returns:
         None for another layout.
 
     Raises:
-        ImageFolderError: it cannot be read, or a side has no images.
+        ImageFolderError: a side has no images, or only one has some to test with.
     """
-    source = open_source(root)
     prefix = _unwrapped(source)
     folders = _folders(source, prefix)
     for first, second in SIDES:

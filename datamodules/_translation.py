@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datamodules._dataset import ImageDataset
+from datamodules._folder_scan import open_source
 from datamodules._headers import all_grey
 from datamodules._jitter import Jitter
 from datamodules._pictures import Pictures, check_cache_limit
@@ -109,16 +110,17 @@ class TranslationFolder(ImageDataModule):
             f"--data.root_b; given: {', '.join(given) or 'none of them'}"
         )
 
-    def sides(self) -> tuple[Split, Split] | None:
-        """A and B, if they lie apart; None: there is one folder, which does not tell them apart.
+    def sides(self) -> tuple[Split, Split | None]:
+        """A and B, if they lie apart; else all images, and None: there is one folder, which does not tell them apart.
 
         Raises:
             OSError: a folder cannot be read, or a side has no images.
         """
         if self.roots is None:
-            return two_sides(self.root)
+            source = open_source(self.root)
+            return two_sides(source) or (one_side(source), None)
         a, b = self.roots
-        return even(one_side(a), one_side(b))
+        return even(one_side(open_source(a)), one_side(open_source(b)))
 
     def find(self) -> None:
         """List the images.

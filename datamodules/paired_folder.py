@@ -17,7 +17,7 @@ from datamodules._jitter import Jitter
 from datamodules._pair_decoding import SideBySide, TwoFiles
 from datamodules._paired import PairedImages
 from datamodules._pictures import Pictures
-from datamodules._sides import match, one_side
+from datamodules._sides import match
 from datamodules._translation import TranslationFolder, check_direction
 
 __all__ = ["PairedFolder"]
@@ -108,7 +108,7 @@ class PairedFolder(TranslationFolder):
         return source
 
     def find(self) -> None:
-        split, other = self.sides() or (one_side(self.root), None)
+        split, other = self.sides()
         self._piles = (split.train, None if other is None else other.train)
         self._tests = self._piles if split.test is None else (split.test, None if other is None else other.test)
         self._partners = [{} if b is None else match(a, b) for a, b in (self._piles, self._tests)]

@@ -93,14 +93,14 @@ class UnpairedFolder(TranslationFolder):
         )
 
     def find(self) -> None:
-        sides = self.sides()
-        if sides is None:
+        a, b = self.sides()
+        if b is None:
             raise ImageFolderError(
                 f"no folders trainA and trainB in {self.root}; allowed: these (and testA, testB), or A and B, or two folders "
                 "as --data.root_a and --data.root_b"
             )
-        self._piles = [side.train for side in sides]
-        self._tests = [side.test or side.train for side in sides]
+        self._piles = [a.train, b.train]
+        self._tests = [side.test or side.train for side in (a, b)]
 
     def channel_counts(self) -> tuple[int, int]:
         a, b = self._piles

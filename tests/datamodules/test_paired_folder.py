@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,15 @@ def test_widths_that_are_odd(tmp_path: Path) -> None:
         data = paired(root, skip_broken=True, cache_limit=0, num_workers=1).train_dataset[1]
     assert torch.equal(data["source"], expected(100))
     assert torch.equal(data["target"], expected(200))  # the next pair's, both of it
+
+
+def test_a_folder_of_pairs_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = side_by_side(tmp_path / "p", train=2, test=1)
+    listed: list[Path] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: [listed.append(path), scandir(path)][1])
+    PairedFolder(root=root)
+    assert sorted(listed) == [root, root / "test", root / "train"]
 
 
 def test_names_without_a_partner_are_listed(tmp_path: Path) -> None:
