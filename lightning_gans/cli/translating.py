@@ -116,11 +116,12 @@ def _read(path: Path, module: TranslatingModule, direction: str) -> Tensor:
     """
     import torch
 
-    from datamodules._pixels import decode
+    from datamodules._pixels import load, to_pixels
 
     channels = module.shapes(direction)[0][0]
     try:
-        pixels = decode(path.read_bytes(), (channels, *_size(path)), "stretch")
+        image = load(path.read_bytes(), channels)
+        pixels = to_pixels(image, (image.height, image.width), "stretch")
     except Exception as error:  # Pillow raises whatever it stumbles upon
         raise _unreadable(path, error) from error
     return torch.from_numpy(pixels.copy())[None]
