@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import os
-import platform
 import shutil
 import statistics
 import tempfile
@@ -27,6 +26,7 @@ from pathlib import Path
 
 import torch
 import torchvision
+from machine import cpu_name
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import transforms
@@ -82,13 +82,6 @@ def plain_files(data: FashionMNIST, folder: Path) -> None:
             (raw / path.stem).open("wb") as plain,
         ):
             shutil.copyfileobj(packed, plain)
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:

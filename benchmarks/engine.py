@@ -19,7 +19,6 @@ import cProfile
 import json
 import logging
 import os
-import platform
 import pstats
 import statistics
 import tempfile
@@ -30,6 +29,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from machine import cpu_name
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor, nn
 
@@ -221,12 +221,6 @@ def where(options: argparse.Namespace) -> str:
     return "\n".join(sorted(lines, key=lambda line: -float(line.split()[-5])))
 
 
-def processor() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as info:
-        return next(line.split(":")[1].strip() for line in info if line.startswith("model name"))
-    return platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["dcgan", "mlp"])
@@ -244,7 +238,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    place = torch.cuda.get_device_name() if options.device == "cuda" else f"{processor()}, {options.threads} threads"
+    place = torch.cuda.get_device_name() if options.device == "cuda" else f"{cpu_name()}, {options.threads} threads"
     print(json.dumps({"place": place, "torch": torch.__version__, "batch": options.batch, "rounds": options.rounds}))
     for row in compare(options.kind, options):
         print(json.dumps(row), flush=True)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
+from machine import cpu_name
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -79,13 +79,6 @@ def draw(root: Path, count: int) -> None:
         coarse, fine = (Image.fromarray(random.randint(0, 256, (n, n, 3)).astype(np.uint8)) for n in (6, 48))
         smooth = Image.blend(*(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in (coarse, fine)), 0.3)
         smooth.save(folder / f"{number:05}.jpg", quality=90)
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def measure(root: Path, rounds: int, batches: int) -> dict[str, object]:

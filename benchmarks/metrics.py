@@ -16,17 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import scipy
 import scipy.linalg
 import torch
 import torchmetrics
+from machine import cpu_name
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance, _compute_fid
 
@@ -111,13 +110,6 @@ def report(seconds: dict[str, tuple[float, float]], needed: dict[str, float]) ->
         ratios = {name: round(value[kind] / seconds["ours"][kind], 1) for name, value in seconds.items()}
         result[f"{title}_ratio"] = {name: ratio for name, ratio in ratios.items() if name != "ours"}
     return {**result, "needed": needed}
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import statistics
 import sys
@@ -26,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import cpu_name
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -84,13 +84,6 @@ def speed(loader: Iterable[Batch], batch_size: int, count: int) -> float:
     for _ in range(count):
         next(batches)
     return count * batch_size / (time.perf_counter() - start)
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def measure(root: Path, batch_size: int, rounds: int, pairs: int) -> dict[str, object]:
