@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 import warnings
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from plot import HEIGHT, WIDTH, Plot
 
 from datamodules import import_data, list_data
 from datamodules.base import ImageDataModule
@@ -40,7 +40,7 @@ MODELS = ("dcgan", "cgan", "sngan", "sagan", "biggan")
 SCORES = ("fid_domain", "acc_domain", "ifid_domain", "irecall_domain", "precision_domain", "recall_domain")
 HEADS = ("`fid_domain`", "class accuracy", "intra-class `fid_domain`", "intra-class recall", "precision", "recall")
 COLUMNS = 10  # samples a class
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 360, 64, 48, 16, 90
+RIGHT = 90  # pixels for the names of models
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f")
 
 
@@ -162,33 +162,16 @@ def table(results: list[dict[str, Any]]) -> str:
 
 def svg(results: list[dict[str, Any]]) -> str:
     """The curves: score on a logarithmic axis over CPU minutes."""
-    values = [value for result in results for *_, value in result["curve"]]
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     end = max(minutes for result in results for minutes, *_ in result["curve"])
-
-    def at(minutes: float, value: float) -> str:
-        across = LEFT + (WIDTH - LEFT - RIGHT) * minutes / end
-        return f"{across:.1f},{TOP + (HEIGHT - TOP - BOTTOM) * (high - math.log10(value)) / (high - low):.1f}"
-
-    def text(position: str, words: str, style: str) -> str:
-        x, y = position.split(",")
-        return f'<text x="{x}" y="{y}" {style}>{words}</text>'
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-    ]
-    for power in range(low, high + 1):
-        parts.append(f'<polyline points="{at(0, 10.0**power)} {at(end, 10.0**power)}" stroke="#ddd"/>')
-        parts.append(text(at(0, 10.0**power), f"{10.0**power:g}", 'dx="-8" dy="4" text-anchor="end"'))
-    for tick in range(6):
-        parts.append(text(at(end * tick / 5, 10.0**low), f"{end * tick / 5:.0f}", 'dy="20" text-anchor="middle"'))
-    parts.append(text(f"{WIDTH / 2},{HEIGHT - 8}", "CPU minutes; fid_domain", 'text-anchor="middle"'))
+    plot = Plot((value for result in results for *_, value in result["curve"]), end, RIGHT)
+    plot.axes([f"{end * tick / 5:.0f}" for tick in range(6)])
+    plot.text(WIDTH / 2, HEIGHT - 8, "CPU minutes; fid_domain")
     for result, colour in zip(results, COLOURS, strict=False):
-        points = " ".join(at(minutes, value) for minutes, _, value in result["curve"])
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(text(points.split()[-1], result["model"], f'dx="6" dy="4" fill="{colour}"'))
-    return "\n".join([*parts, "</svg>", ""])
+        points = [plot.at(minutes, value) for minutes, _, value in result["curve"]]
+        plot.curve(points, colour)
+        x, y = points[-1]
+        plot.text(x + 6, y + 4, result["model"], "start", f' fill="{colour}"')
+    return plot.svg()
 
 
 def main() -> None:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import math
 import re
 from pathlib import Path
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 360, 64, 48, 16, 24
+from plot import HEIGHT, LEFT, WIDTH, Plot
+
+RIGHT = 24
+COLOUR = "#1f77b4"
 
 
 def points(path: Path, score: str) -> list[tuple[int, float]]:
@@ -32,40 +34,18 @@ def points(path: Path, score: str) -> list[tuple[int, float]]:
 
 def svg(curve: list[tuple[int, float]], floor: float | None, score: str) -> str:
     """The picture."""
-    values = [value for _, value in curve] + ([floor] if floor else [])
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    end = max(iteration for iteration, _ in curve)
-
-    def at(iteration: float, value: float) -> tuple[float, float]:
-        across = LEFT + (WIDTH - LEFT - RIGHT) * iteration / end
-        return across, TOP + (HEIGHT - TOP - BOTTOM) * (high - math.log10(value)) / (high - low)
-
-    def line(start: tuple[float, float], stop: tuple[float, float], style: str) -> str:
-        return f'<line x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{stop[0]:.1f}" y2="{stop[1]:.1f}" {style}/>'
-
-    def text(x: float, y: float, words: str, anchor: str = "middle") -> str:
-        return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{words}</text>'
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-    ]
-    for power in range(low, high + 1):
-        parts.append(line(at(0, 10.0**power), at(end, 10.0**power), 'stroke="#ddd"'))
-        parts.append(text(LEFT - 8, at(0, 10.0**power)[1] + 4, f"{10.0**power:g}", "end"))
-    for tick in range(5):
-        parts.append(text(at(end * tick / 4, 1)[0], HEIGHT - BOTTOM + 20, f"{end * tick // 4:,}"))
-    parts.append(text((LEFT + WIDTH) / 2, HEIGHT - 8, f"iterations; {score}"))
+    plot = Plot([value for _, value in curve] + ([floor] if floor else []), max(curve)[0], RIGHT)
+    plot.axes([f"{plot.end * tick // 4:,}" for tick in range(5)])
+    plot.text((LEFT + WIDTH) / 2, HEIGHT - 8, f"iterations; {score}")
     if floor:
-        parts.append(line(at(0, floor), at(end, floor), 'stroke="#888" stroke-dasharray="6 4"'))
-        parts.append(text(WIDTH - RIGHT, at(0, floor)[1] - 6, f"held-out images: {floor:.3g}", "end"))
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in curve))
-    parts.append(f'<polyline points="{path}" fill="none" stroke="#1f77b4" stroke-width="2"/>')
-    for point in curve:
-        x, y = at(*point)
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#1f77b4"/>')
-        parts.append(text(x + 6, y - 8, f"{point[1]:.3g}", "start" if point[0] < end else "end"))
-    return "\n".join([*parts, "</svg>", ""])
+        plot.level(floor, 'stroke="#888" stroke-dasharray="6 4"')
+        plot.text(WIDTH - RIGHT, plot.at(0, floor)[1] - 6, f"held-out images: {floor:.3g}", "end")
+    plot.curve([plot.at(*point) for point in curve], COLOUR)
+    for iteration, value in curve:
+        x, y = plot.at(iteration, value)
+        plot.dot(x, y, COLOUR)
+        plot.text(x + 6, y - 8, f"{value:.3g}", "start" if iteration < plot.end else "end")
+    return plot.svg()
 
 
 def main() -> None:
