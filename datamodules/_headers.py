@@ -9,6 +9,7 @@ from PIL import Image
 from datamodules._decoding import BrokenImageError, reading
 from datamodules._folder_scan import ImageFolderError, ImageSource, open_source
 from datamodules._pixels import is_grey
+from lightning_gans.batch import shape_text
 
 __all__ = ["all_grey", "uniform_shape"]
 
@@ -55,7 +56,7 @@ def uniform_shape(root: str | Path) -> tuple[int, int, int]:
         if first is None:
             first = (entry.name, shape)
         if shape != first[1]:
-            here, there = ("x".join(map(str, sizes)) for sizes in (shape, first[1]))
+            here, there = (shape_text(sizes) for sizes in (shape, first[1]))
             raise ImageFolderError(
                 f"images of two shapes in {root}: {first[0]} is {there}, {entry.name} is {here}; allowed: one size and mode"
             )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from datamodules._downloads import DownloadedDataModule, torchvision_class
 from datamodules.base import zero_pad
+from lightning_gans.batch import shape_text
 
 __all__ = ["IDXDataModule", "IDXError", "read_idx"]
 
@@ -67,7 +68,7 @@ class IDXDataModule(DownloadedDataModule):
         image_file, label_file = (self.locate(folder, name) for name in (FILES[:2] if train else FILES[2:]))
         images, labels = read_idx(image_file, 3), read_idx(label_file, 1)
         if images.shape[1:] != (SIDE, SIDE):
-            found = "x".join(map(str, images.shape[1:]))
+            found = shape_text(images.shape[1:])
             raise IDXError(f"corrupt IDX file {image_file}: images of {found} pixels; allowed: {SIDE}x{SIDE}")
         if len(images) != len(labels) or len(labels) == 0:
             raise IDXError(f"corrupt IDX file {label_file}: {len(labels)} labels for {len(images)} images")

@@ -6,6 +6,7 @@ A batch is a plain dictionary of tensors. Images arrive as uint8 or as floats in
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any, TypedDict
 
 import torch
@@ -20,6 +21,7 @@ __all__ = [
     "UnpairedBatch",
     "dequantized",
     "normalize_batch",
+    "shape_text",
     "to_float",
     "to_uint8",
 ]
@@ -149,3 +151,8 @@ def _normalize_images(images: Tensor, key: str, *, check: bool, first: bool) -> 
                 f"{key} in [{low:.4g}, {high:.4g}] looks like [0, 1]; models expect [-1, 1]: 2 * x - 1", stacklevel=2
             )
     return images.float()
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as messages tell it: (3, 32, 32) is "3x32x32", and () "one number"."""
+    return "x".join(map(str, shape)) or "one number"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_gans.batch import normalize_batch, to_float, to_uint8
+from lightning_gans.batch import normalize_batch, shape_text, to_float, to_uint8
 
 IMAGES = torch.linspace(-1, 1, 2 * 3 * 2 * 2).view(2, 3, 2, 2)
 LABELS = torch.tensor([3, -1], dtype=torch.int32)
@@ -78,3 +78,8 @@ def test_a_first_batch_that_looks_like_zero_to_one_warns() -> None:
         UserWarning, match=r"^images in \[0, 1\] looks like \[0, 1\]; models expect \[-1, 1\]: 2 \* x - 1$"
     ):
         normalize_batch((IMAGES + 1) / 2, first=True)
+
+
+def test_shapes_in_messages() -> None:
+    assert shape_text(IMAGES.shape) == "2x3x2x2"
+    assert shape_text(torch.tensor(1.0).shape) == "one number"

@@ -97,11 +97,12 @@ def open_data(
         given, name = {"root": name, **given}, "image_folder"
     check_data(name)
     from datamodules import import_data
+    from lightning_gans.batch import shape_text
 
     cls = import_data(name)
     data: ImageDataModule = _build(cls, name, given, image_shape)
     if image_shape is not None and tuple(data.image_shape) != tuple(image_shape):
-        theirs, wanted = ("x".join(map(str, shape)) for shape in (data.image_shape, image_shape))
+        theirs, wanted = (shape_text(shape) for shape in (data.image_shape, image_shape))
         raise ValueError(
             f"data '{name_or_path}' has images of {theirs}, the model takes {wanted}; allowed: --data.size and "
             "--data.channels that give the model's shape, or none of them"

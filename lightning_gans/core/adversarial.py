@@ -19,7 +19,7 @@ from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor, nn
 
 from lightning_gans.augment.diffaugment import DRAWS, LEAST_SIDE, diff_augment
-from lightning_gans.batch import Batch, normalize_batch
+from lightning_gans.batch import Batch, normalize_batch, shape_text
 from lightning_gans.core import turns
 from lightning_gans.core.ema import averaged_copy
 from lightning_gans.core.foreign import ForeignWeights
@@ -62,7 +62,7 @@ class AdversarialModule(Optimization, ForeignWeights):
             ValueError: images too small for `augment`.
         """
         if self._operations and min(self.image_shape[1:]) < LEAST_SIDE:
-            shape = "x".join(map(str, self.image_shape[1:]))
+            shape = shape_text(self.image_shape[1:])
             raise ValueError(
                 f"augment '{self.augment}' for images of {shape}; allowed: {LEAST_SIDE} pixels or more a side"
             )
@@ -133,7 +133,7 @@ class AdversarialModule(Optimization, ForeignWeights):
             ValueError: images of another shape than `image_shape`.
         """
         if "images" in batch and tuple(batch["images"].shape[1:]) != self.image_shape:
-            given, built = ("x".join(map(str, shape)) for shape in (batch["images"].shape[1:], self.image_shape))
+            given, built = (shape_text(shape) for shape in (batch["images"].shape[1:], self.image_shape))
             raise ValueError(f"images of {given}; this model was built for {built} (image_shape)")
 
     def initialize(self, batch: Batch) -> None:

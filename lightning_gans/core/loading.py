@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from lightning_gans.batch import shape_text
 from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.writing import write_checkpoint
@@ -118,7 +119,7 @@ def init_from(model: AdversarialModule, path: str | PathLike[str]) -> Started:
         if source is None:
             skipped.append(f"{key} (missing there)")
         elif source.shape != value.shape:
-            skipped.append(f"{key} ({_sizes(source)} there, {_sizes(value)} here)")
+            skipped.append(f"{key} ({shape_text(source.shape)} there, {shape_text(value.shape)} here)")
         else:
             fitting[key] = source
     if not fitting:
@@ -127,7 +128,3 @@ def init_from(model: AdversarialModule, path: str | PathLike[str]) -> Started:
     model.load_state_dict(fitting, strict=False)
     model.initialized = checkpoint["adversarial"]["initialized"]  # a start that depends on data would undo this one
     return Started(len(fitting), skipped, len(set(theirs) - set(ours)))
-
-
-def _sizes(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "scalar"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from lightning_gans.core.noise import stream
 from lightning_gans.core.reference_weights import ReferenceWeights
 from lightning_gans.core.tiling import tiled
 
-__all__ = ["DIRECTIONS", "TranslatingModule", "shape_text"]
+__all__ = ["DIRECTIONS", "TranslatingModule"]
 
 DIRECTIONS = ("AtoB", "BtoA")
 
@@ -227,11 +227,6 @@ class TranslatingModule(ReferenceWeights):
         padded, top, left = self._padded(network, images)
         outputs = call(padded)
         return outputs if padded is images else outputs[:, :, top : top + height, left : left + width]
-
-
-def shape_text(shape: Iterable[int]) -> str:
-    """(3, 32, 32) as "3x32x32"."""
-    return "x".join(map(str, shape))
 
 
 def _limits(network: nn.Module) -> tuple[int, int]:

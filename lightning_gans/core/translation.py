@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lightning_gans.batch import Batch
+from lightning_gans.batch import Batch, shape_text
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.perceptual import LEAST, VGGDistance
-from lightning_gans.core.translating import TranslatingModule, shape_text
+from lightning_gans.core.translating import TranslatingModule
 from lightning_gans.losses import (
     CriticTerms,
     feature_distance,

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypedDict
 import torch
 from tqdm import tqdm
 
+from lightning_gans.batch import shape_text
 from lightning_gans.metrics.features.base import FeatureExtractor
 from lightning_gans.metrics.frechet import check_rank
 from lightning_gans.metrics.images import ImageSet
@@ -86,7 +87,7 @@ def evaluate(
         ValueError: images of two shapes, not finite, too few, or without what a metric needs.
     """
     if generated.image_shape != reference.image_shape:
-        ours, theirs = ("x".join(map(str, images.image_shape)) for images in (generated, reference))
+        ours, theirs = (shape_text(images.image_shape) for images in (generated, reference))
         raise ValueError(f"images of {ours} beside a reference of {theirs}; allowed: images of one shape")
     chosen = {name: METRICS[name] for name in metrics}
     for name in chosen:

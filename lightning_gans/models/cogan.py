@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_gans.batch import Batch, normalize_batch
+from lightning_gans.batch import Batch, normalize_batch, shape_text
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.classifying import ClassifyingModule
 from lightning_gans.losses import non_saturating_discriminator, non_saturating_generator
@@ -176,8 +176,8 @@ class CoGAN(ClassifyingModule):
             raise ValueError(
                 f"a batch of {', '.join(sorted(batch))}; allowed: a and b, images of two domains (--data digit_domains)"
             )
-        shapes = ["x".join(map(str, batch[domain].shape[1:])) for domain in DOMAINS]
-        built = "x".join(map(str, self.image_shape))
+        shapes = [shape_text(batch[domain].shape[1:]) for domain in DOMAINS]
+        built = shape_text(self.image_shape)
         if shapes != [built, built]:
             raise ValueError(
                 f"images of {shapes[0]} (a) and {shapes[1]} (b); allowed: both of {built}, which this model was built for "

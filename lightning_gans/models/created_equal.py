@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gans import losses
-from lightning_gans.batch import Batch
+from lightning_gans.batch import Batch, shape_text
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.processes import average_, joint_deviation
@@ -257,8 +257,8 @@ class CreatedEqual(LatentModule):
 def _check_image_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Refuse sides that two halvings do not divide."""
     sides = image_shape[1:]
-    below, above = ("x".join(str(max(4, (side + up) // 4 * 4)) for side in sides) for up in (0, 3))
-    given = "x".join(map(str, sides))
+    below, above = (shape_text(max(4, (side + up) // 4 * 4) for side in sides) for up in (0, 3))
+    given = shape_text(sides)
     if given == below == above:
         return image_shape
     nearest = below if below == above else f"{below} or {above}"

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lightning_gans.batch import Batch
+from lightning_gans.batch import Batch, shape_text
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.modes import partly_training
 from lightning_gans.core.translating import DIRECTIONS
@@ -98,7 +98,7 @@ class Pix2Pix(TranslationModule):
         if l1_weight < 0.0:
             raise ValueError(f"l1_weight={l1_weight}; allowed: 0 or more")
         if tuple(source_shape[1:]) != tuple(target_shape[1:]):
-            sides = ["x".join(map(str, shape[1:])) for shape in (source_shape, target_shape)]
+            sides = [shape_text(shape[1:]) for shape in (source_shape, target_shape)]
             raise ValueError(f"sources of {sides[0]}, targets of {sides[1]}; allowed: both of one size")
         self.directions = (direction,)
         self.set_shapes(source_shape, target_shape)

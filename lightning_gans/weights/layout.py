@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lightning_gans.batch import shape_text
+
 __all__ = ["Layout", "Place", "convert", "export"]
 
 
@@ -82,8 +84,8 @@ def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tens
         used.add(found[0])
         tensor = _piece(state[found[0]], place)
         if tensor is None or _core(tensor) != _core(wanted):
-            given = _sizes(state[found[0]] if tensor is None else tensor)
-            raise ValueError(f"'{found[0]}' of {given}; this model's {name} has {_sizes(wanted)}")
+            given = shape_text((state[found[0]] if tensor is None else tensor).shape)
+            raise ValueError(f"'{found[0]}' of {given}; this model's {name} has {shape_text(wanted.shape)}")
         converted[name] = tensor.reshape(wanted.shape).to(wanted.dtype).clone()
     spare = [key for key in state if key not in used and not key.endswith(layout.derived)]
     if spare:
@@ -131,7 +133,3 @@ def _blocks(ours: Mapping[str, Tensor]) -> int:
 
 def _core(tensor: Tensor) -> list[int]:
     return [size for size in tensor.shape if size != 1]
-
-
-def _sizes(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "one number"
