@@ -92,6 +92,8 @@ class AnimeFaces(ImageFolder):
             OSError: the archive cannot be had, an image is broken, or the cache cannot be written.
         """
         if not self._opened:
+            self._open()  # another process may have fetched it since
+        if not self._opened:
             if not self.download:
                 raise ImageFolderError(
                     f"anime_faces not found in {self.root}; download is off. By hand: put {ARCHIVE.name} from {ARCHIVE.urls[0]} "

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_gans.batch import Batch, normalize_batch
+from lightning_gans.batch import Batch, normalize_batch, shape_text
 from lightning_gans.core.modes import evaluating
 from lightning_gans.core.noise import stream
 from lightning_gans.core.reference_weights import ReferenceWeights
@@ -203,7 +203,7 @@ class TranslatingModule(ReferenceWeights):
     def _check_sides(self, network: nn.Module, height: int, width: int) -> None:
         if self.odd_sides == "refuse" and (height, width) != _sides(network, height, width):
             multiple, least = _limits(network)
-            fitting = "x".join(map(str, _sides(network, height, width)))
+            fitting = shape_text(_sides(network, height, width))
             start = f" from {least} up" if least > multiple else ""
             raise ValueError(
                 f"images of {height}x{width}; this generator takes multiples of {multiple}{start}, such as {fitting}; "

@@ -132,14 +132,17 @@ def test_the_archive_is_fetched_once_and_known_before(
 ) -> None:
     with Server(archive.parent) as server:
         serve(archive, server.url, monkeypatch)
-        early = AnimeFaces(size=16)
+        early, offline = AnimeFaces(size=16), AnimeFaces(size=16, download=False)
         assert (early.image_shape, early.tags, early.num_classes) == ((3, 16, 16), None, None)
         assert not (tmp_path / "kept").exists()
         data = ready()
         assert data.train_dataset.count == 5
         assert (tmp_path / "kept/anime_faces/data.zip").read_bytes() == archive.read_bytes()
         early.setup("fit")  # another process, after this one's prepare_data
-        assert torch.equal(early.train_dataset.images, data.train_dataset.images)
+        offline.prepare_data()
+        offline.setup("fit")
+        for later in (early, offline):
+            assert torch.equal(later.train_dataset.images, data.train_dataset.images)
         ready(size=8)
         assert server.asked == {"/data.zip": 1}
     assert data.source is not None
