@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import signal
@@ -299,28 +298,6 @@ def test_no_space_leaves_the_old_file(
     )
     assert saves == [3, 6]  # and not a third time because of the exception
     assert iteration(folder) == 3
-
-
-def test_no_space_when_the_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "last.ckpt"
-    write_checkpoint({"a": torch.zeros(3)}, path)
-    before = path.read_bytes()
-
-    def half(checkpoint: Any, file: Any) -> None:
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OSError, match=r"^cannot write .*last\.ckpt: No space left on device \(\d+ MiB free there\); "):
-        write_checkpoint({"a": torch.ones(3)}, path)
-    assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["last.ckpt"]
-
-
-def test_other_errors_of_writing_are_not_renamed(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="pickle"):
-        write_checkpoint({"a": lambda: None}, tmp_path / "last.ckpt")
-    assert os.listdir(tmp_path) == []
 
 
 # ---------------------------------------------------------------- signals
