@@ -32,42 +32,38 @@ def import_(arguments: list[str]) -> int:
         raise UsageError(f"--out {options.out}: is a folder; allowed: a file")
     with quick_imports():
         from lightning_gans.core.loading import write_weights
-        from lightning_gans.weights.files import find_layout, read_options, read_weights
+        from lightning_gans.weights.files import read_foreign, read_options
 
-    found: dict[str, Any] = {}
     known: dict[str, Any] = {}
     seen: set[str] = set()
-    for file in options.files:
-        state = read_weights(file)
-        layout = find_layout(state, file)
+    files = [read_foreign(path) for path in options.files]
+    for file in files:
+        layout = file.layout
         if options.model not in layout.models:
-            raise UsageError(
-                f"--model {options.model}: {file} holds a {layout.name}; allowed: --model {' or '.join(layout.models)}"
-            )
-        found.setdefault(layout.player, file)
-        told = read_options(state, layout, file)
+            allowed = " or ".join(layout.models)
+            raise UsageError(f"--model {options.model}: {file.path} holds a {layout.name}; allowed: --model {allowed}")
+        told = read_options(file)
         if layout.player in seen and told.keys() & SHAPES:  # a second generator, of the other way
             told = {name: value for name, value in told.items() if name not in SHAPES}
         seen.add(layout.player)
         for name in sorted(told.keys() & known.keys()):
             if told[name] != known[name]:
-                raise ValueError(f"{file} has {name} {told[name]}, the file before {known[name]}")
+                raise ValueError(f"{file.path} has {name} {told[name]}, the file before {known[name]}")
         known.update(told)
-    if "generator" not in found:
+    if "generator" not in seen:
         raise UsageError(f"{options.files[0]} holds a discriminator; allowed: a generator, and a discriminator besides")
     cls = import_model(options.model)
-    known.update(conditional=known.get("num_classes") is not None, head_bias=True)
     model = cls(**{name: value for name, value in known.items() if name in inspect.signature(cls).parameters})
     taken: dict[int, str] = {}
-    for file in options.files:
-        state = read_weights(file)
-        layout = find_layout(state, file)
-        network = id(model.weight_targets(layout, file)[0])
+    for file in files:
+        network = id(model.weight_targets(file.layout, file.path)[0])
         if network in taken:
-            raise UsageError(f"{file} holds a {layout.player}, as {taken[network]} does; allowed: one of each")
-        taken[network] = file
-    for file in options.files:
-        say(f"{file}: {model.load_weights(file)}")
+            raise UsageError(
+                f"{file.path} holds a {file.layout.player}, as {taken[network]} does; allowed: one of each"
+            )
+        taken[network] = file.path
+    for file in files:
+        say(f"{file.path}: {model.take_weights(file)}")
     generators = model.generator.values() if hasattr(model.generator, "values") else [model.generator]
     if any(id(network) not in taken for network in generators):
         say(f"one way of this {options.model} has no weights yet: what it draws is noise")

@@ -7,7 +7,7 @@ from os import PathLike
 from torch import nn
 
 from lightning_gans.core.lifecycle import Lifecycle
-from lightning_gans.weights.files import find_layout, read_weights
+from lightning_gans.weights.files import ForeignFile, read_foreign
 from lightning_gans.weights.layout import Layout, convert
 
 __all__ = ["ForeignWeights"]
@@ -26,8 +26,15 @@ class ForeignWeights(Lifecycle):
             FileNotFoundError: no such file.
             ValueError: a layout that is not known, or weights that do not fit.
         """
-        state = read_weights(path)
-        layout = find_layout(state, path)
+        return self.take_weights(read_foreign(path))
+
+    def take_weights(self, file: ForeignFile) -> str:
+        """As `load_weights`, of a file that is read already.
+
+        Raises:
+            ValueError: weights that do not fit.
+        """
+        path, state, layout = file
         if self.model_name not in layout.models:
             raise ValueError(
                 f"'{path}' holds a {layout.name}: weights of {' or '.join(layout.models)}, not of '{self.model_name}'"

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lightning_gans.networks.patchgan_unet import RECEPTIVE_FIELDS
 from lightning_gans.weights.layout import Layout, Place
 
 __all__ = ["PATCH", "PIXEL", "RESNET", "RESNET_DROPOUT", "UNET"]
@@ -28,6 +29,7 @@ RESNET_ENDS = {
 }
 RESNET_TAIL = {"ups.0.conv": 0, "ups.0.norm": 1, "ups.1.conv": 3, "ups.1.norm": 4, "image": 7}
 """Layers behind the blocks, counted from there."""
+FIELDS = {halvings: field for field, halvings in RECEPTIVE_FIELDS.items()}
 WIDTH = 7  # of a ResNet's first and last kernels
 
 
@@ -134,14 +136,15 @@ def _is_critic(prefix: str) -> Callable[[Mapping[str, Tensor]], bool]:
     return matches
 
 
-def _critic_options(prefix: str, fields: Mapping[int, int]) -> Callable[[Mapping[str, Tensor]], dict[str, Any]]:
+def _critic_options(prefix: str) -> Callable[[Mapping[str, Tensor]], dict[str, Any]]:
     def options(state: Mapping[str, Tensor]) -> dict[str, Any]:
         number = 1
         while f"{prefix}.{3 * number - 1}.weight" in state:
             number += 1
+        halvings = 0 if prefix == "net" else number - 2
         first = state[f"{prefix}.0.weight"]
         norm = "batch" if f"{prefix}.3.weight" in state else "instance"
-        return {"receptive_field": fields[number - 2], "discriminator_channels": len(first), "norm": norm}
+        return {"receptive_field": FIELDS[halvings], "discriminator_channels": len(first), "norm": norm}
 
     return options
 
@@ -167,7 +170,7 @@ PATCH = Layout(
     _is_critic("model"),
     _critic_place("model"),
     STATISTICS,
-    _critic_options("model", {1: 16, 2: 34, 3: 70, 4: 142, 5: 286, 6: 574}),
+    _critic_options("model"),
     MODELS,
 )
 PIXEL = Layout(
@@ -176,6 +179,6 @@ PIXEL = Layout(
     _is_critic("net"),
     _critic_place("net"),
     STATISTICS,
-    _critic_options("net", {1: 1}),
+    _critic_options("net"),
     MODELS,
 )

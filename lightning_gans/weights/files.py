@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch import Tensor
 from lightning_gans.weights import biggan_pytorch, cyclegan_and_pix2pix, mimicry, pytorch_pretrained_biggan
 from lightning_gans.weights.layout import Layout
 
-__all__ = ["LAYOUTS", "find_layout", "read_options", "read_weights"]
+__all__ = ["LAYOUTS", "ForeignFile", "find_layout", "read_foreign", "read_options", "read_weights"]
 
 LAYOUTS: tuple[Layout, ...] = (
     mimicry.GENERATOR,
@@ -29,6 +29,14 @@ LAYOUTS: tuple[Layout, ...] = (
     cyclegan_and_pix2pix.PIXEL,
 )
 NESTED = ("model_state_dict", "state_dict")  # under which checkpoints keep the weights
+
+
+class ForeignFile(NamedTuple):
+    """A network of another project, read from its file."""
+
+    path: str
+    state: dict[str, Tensor]
+    layout: Layout
 
 
 def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
@@ -77,15 +85,26 @@ def find_layout(state: Mapping[str, Tensor], path: str | PathLike[str]) -> Layou
     raise ValueError(f"'{path}' has no layout that is known (its first tensors: {names}); allowed: {known}")
 
 
-def read_options(state: Mapping[str, Tensor], layout: Layout, path: str | PathLike[str]) -> dict[str, Any]:
-    """What a constructor needs to know for a state dict of a layout.
+def read_foreign(path: str | PathLike[str]) -> ForeignFile:
+    """A file's tensors and their layout.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it holds no named tensors, or they have no layout that is known.
+    """
+    state = read_weights(path)
+    return ForeignFile(str(path), state, find_layout(state, path))
+
+
+def read_options(file: ForeignFile) -> dict[str, Any]:
+    """What a constructor needs to know for a file's network.
 
     Raises:
         ValueError: a tensor that tells it is missing, or has not as many dimensions as it should.
     """
     try:
-        return layout.options(state)
+        return file.layout.options(file.state)
     except KeyError as error:
-        raise ValueError(f"'{path}' has no '{error.args[0]}', which a {layout.name} has") from error
+        raise ValueError(f"'{file.path}' has no '{error.args[0]}', which a {file.layout.name} has") from error
     except (IndexError, TypeError, ZeroDivisionError) as error:
-        raise ValueError(f"'{path}' has tensors of other shapes than a {layout.name}") from error
+        raise ValueError(f"'{file.path}' has tensors of other shapes than a {file.layout.name}") from error

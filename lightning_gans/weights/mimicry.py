@@ -86,10 +86,12 @@ def _generator_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return {
         "image_shape": (image.shape[0], side, side),
         "num_classes": None if classes is None else len(classes),
+        "conditional": classes is not None,
         "latent_dim": dense.shape[1],
         "generator_channels": image.shape[1],
         "upsampling": "bilinear",
         "norm_eps": 1e-5,
+        "head_bias": True,
         "iterate_in_evaluation": True,
     }
 

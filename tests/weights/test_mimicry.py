@@ -13,7 +13,7 @@ import lightning_gans
 from lightning_gans.cli import main
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.weights import mimicry
-from lightning_gans.weights.files import find_layout, read_options, read_weights
+from lightning_gans.weights.files import ForeignFile, find_layout, read_options, read_weights
 from lightning_gans.weights.layout import convert, export
 from tests.weights.mimicry_nets import Critic, Generator
 
@@ -133,7 +133,7 @@ def test_files_with_a_part_missing_or_misshapen(change: dict[str, Tensor | None]
     ours = lightning_gans.SNGAN((3, 32, 32), num_classes=3, conditional=True, **options).generator.state_dict()
 
     def read() -> None:
-        read_options(state, find_layout(state, "G.pth"), "G.pth")
+        read_options(ForeignFile("G.pth", state, find_layout(state, "G.pth")))
         convert(state, mimicry.GENERATOR, ours)
 
     with pytest.raises(ValueError) as caught:
