@@ -73,7 +73,7 @@ def train(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Train one classifier; what it was asked and its test errors in percent, by iteration."""
     pl.seed_everything(seed, verbose=False)
     labels = options.labels_per_class or LABELS[options.data]
-    fraction = 1.0 if arm == "labels" else 0.5
+    fraction = _fraction(arm, options)
     data = DATA[options.data](
         size=28, batch_size=BATCH, labels_per_class=labels, labelled_fraction=fraction, seed=seed, root=options.root
     )
@@ -110,6 +110,7 @@ def train(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         "seed": seed,
         "iterations": options.iterations,
         "learning_rate": options.learning_rate,
+        "labelled_fraction": fraction,
         "minutes": round((time.perf_counter() - start) / 60, 2),
         "errors": errors.found,
     }
@@ -118,7 +119,8 @@ def train(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
 def result(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """A run's result, from its file or from training."""
     labels = options.labels_per_class or LABELS[options.data]
-    name = f"{options.data}-{labels}-{arm}-{options.iterations}-{options.learning_rate:g}-{seed}.json"
+    settings = f"{options.iterations}-{options.learning_rate:g}-{_fraction(arm, options):g}"
+    name = f"{options.data}-{labels}-{arm}-{settings}-{seed}.json"
     path = options.out / name
     if not path.is_file():
         found = train(arm, seed, options)
@@ -145,6 +147,11 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join([*rows, _row("mean", (means[0], means[1], means[2]))])
 
 
+def _fraction(arm: str, options: argparse.Namespace) -> float:
+    """Of labelled images in a batch."""
+    return 1.0 if arm == "labels" else float(options.labelled_fraction)
+
+
 def _row(name: str, values: tuple[float, float, float]) -> str:
     last, best, joint = values
     fewer = [f"{100 * (1 - joint / other):.1f}" if other else "-" for other in (last, best)]
@@ -159,6 +166,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2", help="by comma: of the weights, the order and the choice of labels")
     parser.add_argument("--learning_rate", type=float, default=3e-3, help="of both; default the paper's MNIST's")
     parser.add_argument("--labels_per_class", type=int, help="default 10 on digits, 100 on Fashion-MNIST")
+    parser.add_argument("--labelled_fraction", type=float, default=0.5, help="of SGAN's batches")
     parser.add_argument("--arms", default=",".join(ARMS), help="labels (alone), sgan; with one there is no table")
     parser.add_argument("--out", type=Path, default=Path("semi_supervised"), help="folder of the results")
     parser.add_argument("--root", help="folder of the data")
