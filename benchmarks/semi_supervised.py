@@ -8,7 +8,8 @@ average of the weights and as many iterations; that of the labels alone sees bat
 labelled. Test errors are those of the last iteration: no test image chooses anything. Since the labels alone may want
 a shorter training, the table also tells the least of the errors along it, each a favour to them that nobody has in practice.
 
-Each run is a JSON file in the folder `--out`; a run whose file is there is not repeated. A table in Markdown comes out.
+Each run is a JSON file in the folder `--out`; a run whose file is there is not repeated, and one that was cut goes on from its
+checkpoint by the same command. A table in Markdown comes out.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import torch.nn.functional as F
 from datamodules import Digits, FashionMNIST
 from lightning_gans import SGAN
 from lightning_gans.batch import Batch
+from lightning_gans.callbacks import RunCheckpoint
 from lightning_gans.core.adversarial import Terms
 
 __all__ = ["main"]
@@ -55,11 +57,25 @@ class LabelsOnly(SGAN):
 
 
 class Errors(pl.Callback):
-    """Test errors in percent, at LOOKS iterations of the run."""
+    """Test errors in percent, at LOOKS iterations of the run; and its seconds, over all its parts."""
 
     def __init__(self, data: Any, iterations: int) -> None:
         self.data, self.iterations = data, iterations
         self.found: dict[int, float] = {}
+        self.before, self.started = 0.0, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.perf_counter() - self.started
+
+    def on_train_start(self, *_: Any) -> None:
+        self.started = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"found": dict(self.found), "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.found, self.before = dict(state_dict["found"]), state_dict["seconds"]
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         done = trainer.global_step
@@ -69,8 +85,8 @@ class Errors(pl.Callback):
             self.found[done] = 100.0 * wrong.float().mean().item()
 
 
-def train(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Train one classifier; what it was asked and its test errors in percent, by iteration."""
+def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Train one classifier, or go on where it was cut; what it was asked and its test errors in percent, by iteration."""
     pl.seed_everything(seed, verbose=False)
     labels = options.labels_per_class or LABELS[options.data]
     fraction = _fraction(arm, options)
@@ -94,15 +110,16 @@ def train(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         devices=1,
         max_steps=options.iterations,
         max_epochs=-1,
-        callbacks=[errors],
+        callbacks=[errors, RunCheckpoint(folder=folder, every=1000)],
         limit_val_batches=0,
         logger=False,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    start = time.perf_counter()
-    trainer.fit(model, data)
+    last = folder / "last.ckpt"
+    trainer.fit(model, data, ckpt_path=str(last) if last.is_file() else None)
+    if model.iterations < options.iterations:
+        raise SystemExit(f"{folder.name}: stopped at iteration {model.iterations}; the same command continues")
     return {
         "data": options.data,
         "labels_per_class": labels,
@@ -111,7 +128,7 @@ def train(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         "iterations": options.iterations,
         "learning_rate": options.learning_rate,
         "labelled_fraction": fraction,
-        "minutes": round((time.perf_counter() - start) / 60, 2),
+        "minutes": round(errors.seconds / 60, 2),
         "errors": errors.found,
     }
 
@@ -123,7 +140,7 @@ def result(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     name = f"{options.data}-{labels}-{arm}-{settings}-{seed}.json"
     path = options.out / name
     if not path.is_file():
-        found = train(arm, seed, options)
+        found = train(arm, seed, options, path.with_suffix(""))
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(found, indent=1))
         os.replace(partial, path)
