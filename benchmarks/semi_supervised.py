@@ -26,6 +26,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from clock import Clock
 
 from datamodules import Digits, FashionMNIST
 from lightning_gans import SGAN
@@ -57,25 +58,17 @@ class LabelsOnly(SGAN):
 
 
 class Errors(pl.Callback):
-    """Test errors in percent, at LOOKS iterations of the run; and its seconds, over all its parts."""
+    """Test errors in percent, at LOOKS iterations of the run, those before a cut included."""
 
     def __init__(self, data: Any, iterations: int) -> None:
         self.data, self.iterations = data, iterations
         self.found: dict[int, float] = {}
-        self.before, self.started = 0.0, time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        return self.before + time.perf_counter() - self.started
-
-    def on_train_start(self, *_: Any) -> None:
-        self.started = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"found": dict(self.found), "seconds": self.seconds}
+        return {"found": dict(self.found)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.found, self.before = dict(state_dict["found"]), state_dict["seconds"]
+        self.found = dict(state_dict["found"])
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         done = trainer.global_step
@@ -104,13 +97,13 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
         ema_decay=EMA_DECAY,
         unsupervised_weight=0.0 if arm == "labels" else 1.0,
     )
-    errors = Errors(data, options.iterations)
+    errors, clock = Errors(data, options.iterations), Clock(time.perf_counter)
     trainer = pl.Trainer(
         accelerator=options.accelerator,
         devices=1,
         max_steps=options.iterations,
         max_epochs=-1,
-        callbacks=[errors, RunCheckpoint(folder=folder, every=1000)],
+        callbacks=[errors, clock, RunCheckpoint(folder=folder, every=1000)],
         limit_val_batches=0,
         logger=False,
         enable_progress_bar=False,
@@ -128,7 +121,7 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
         "iterations": options.iterations,
         "learning_rate": options.learning_rate,
         "labelled_fraction": fraction,
-        "minutes": round(errors.seconds / 60, 2),
+        "minutes": round(clock.seconds / 60, 2),
         "errors": errors.found,
     }
 

@@ -19,7 +19,6 @@ import argparse
 import json
 import logging
 import math
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from clock import Clock
 
 from datamodules import Digits, StackedMNIST
 from lightning_gans import DCGAN, EGAN, WGANGP
@@ -48,26 +48,6 @@ MODELS: dict[str, tuple[type[LatentModule], dict[str, Any]]] = {
     "egan": (EGAN, {"lr": 2e-4, "betas": [0.5, 0.999], "d_steps": 3}),
 }
 EMA = 0.99
-
-
-class Clock(pl.Callback):
-    """CPU seconds of a run, those before a cut included."""
-
-    def __init__(self) -> None:
-        self.before, self.started = 0.0, 0.0
-
-    @property
-    def seconds(self) -> float:
-        return self.before + time.process_time() - self.started
-
-    def on_train_start(self, *_: Any) -> None:
-        self.started = time.process_time()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.before = state_dict["seconds"]
 
 
 def judge(pictures: Any, classifier: DomainFeatures) -> ClassModes:

@@ -136,15 +136,14 @@ def _is_critic(prefix: str) -> Callable[[Mapping[str, Tensor]], bool]:
     return matches
 
 
-def _critic_options(prefix: str) -> Callable[[Mapping[str, Tensor]], dict[str, Any]]:
+def _critic_options(prefix: str, fields: Mapping[int, int]) -> Callable[[Mapping[str, Tensor]], dict[str, Any]]:
     def options(state: Mapping[str, Tensor]) -> dict[str, Any]:
         number = 1
         while f"{prefix}.{3 * number - 1}.weight" in state:
             number += 1
-        halvings = 0 if prefix == "net" else number - 2
         first = state[f"{prefix}.0.weight"]
         norm = "batch" if f"{prefix}.3.weight" in state else "instance"
-        return {"receptive_field": FIELDS[halvings], "discriminator_channels": len(first), "norm": norm}
+        return {"receptive_field": fields[number - 2], "discriminator_channels": len(first), "norm": norm}
 
     return options
 
@@ -170,7 +169,7 @@ PATCH = Layout(
     _is_critic("model"),
     _critic_place("model"),
     STATISTICS,
-    _critic_options("model"),
+    _critic_options("model", FIELDS),
     MODELS,
 )
 PIXEL = Layout(
@@ -179,6 +178,6 @@ PIXEL = Layout(
     _is_critic("net"),
     _critic_place("net"),
     STATISTICS,
-    _critic_options("net"),
+    _critic_options("net", {1: FIELDS[0]}),
     MODELS,
 )

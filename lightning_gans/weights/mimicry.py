@@ -1,7 +1,7 @@
 """The layout of mimicry (kwotsin/mimicry): SNGAN, its projection discriminator (cGAN-PD) and SAGAN.
 
 For equal pictures and logits build the model with upsampling="bilinear", iterate_in_evaluation=True and, SNGAN, norm_eps=1e-5 and
-head_bias=True: `options` and the command do. Layers that mimicry normalises with PyTorch's first hook (the last layer, SAGAN's
+head_bias=True: the command does. Layers that mimicry normalises with PyTorch's first hook (the last layer, SAGAN's
 first ones and its attention) are divided there by u' W v of the last pass in training; here by |W' u|: equal once power iteration
 has converged.
 """
