@@ -13,7 +13,9 @@ from lightning_gans.layers.cross_replica_norm import CrossReplicaBatchNorm
 __all__ = ["NORMS", "BatchNorm", "make_norm", "normalizers", "standing_statistics"]
 
 NORMS = ("batch", "cross_replica", "group", "layer", "instance", "none")
-GROUPS = 32  # of group norm (Wu & He 2018, arXiv:1803.08494), where the channels allow it
+GROUPS = (
+    32  # of group norm (Wu & He 2018, arXiv:1803.08494), of 2 channels at least: of one each they were instance norm
+)
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -27,8 +29,8 @@ def make_norm(kind: str, channels: int, *, affine: bool = True, eps: float = 1e-
     """A normalisation of (N, C, H, W).
 
     Args:
-        kind: batch; cross_replica, batch norm over all processes' images; group; layer, over all maps of an image; instance,
-            over each map; none.
+        kind: batch; cross_replica, batch norm over all processes' images; group, over each of up to 32 groups of an image's maps;
+            layer, over all maps of an image; instance, over each map; none.
         channels: C.
         affine: with a gain and an offset a channel.
         eps: added to the variance.
@@ -43,7 +45,8 @@ def make_norm(kind: str, channels: int, *, affine: bool = True, eps: float = 1e-
         return CrossReplicaBatchNorm(channels, eps=eps, momentum=momentum, affine=affine)
     if kind == "none":
         return nn.Identity()
-    groups = {"group": next(n for n in range(GROUPS, 0, -1) if channels % n == 0), "layer": 1, "instance": channels}
+    most = max(1, min(GROUPS, channels // 2))
+    groups = {"group": next(n for n in range(most, 0, -1) if channels % n == 0), "layer": 1, "instance": channels}
     if kind not in groups:
         raise ValueError(f"norm '{kind}'; allowed: {', '.join(NORMS)}")
     return nn.GroupNorm(groups[kind], channels, eps=eps, affine=affine)

@@ -25,6 +25,8 @@ def test_names() -> None:
     group = make_norm("group", 48)
     assert isinstance(group, nn.GroupNorm)
     assert group.num_groups == 24
+    groups = {channels: make_norm("group", channels) for channels in (3, 8, 32, 64, 128)}
+    assert [norm.num_groups for norm in groups.values()] == [1, 4, 16, 32, 32]
     features = torch.randn(2, 3, 4, 4)
     assert make_norm("none", 3)(features) is features
     assert sum(p.numel() for p in make_norm("batch", 3, affine=False).parameters()) == 0
