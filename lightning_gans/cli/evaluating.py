@@ -6,7 +6,7 @@ import argparse
 
 from lightning_gans.cli.data_source import take_data_flags
 from lightning_gans.cli.imports import quick_imports
-from lightning_gans.cli.parsing import CommandParser, factor, positive, seed_number
+from lightning_gans.cli.parsing import TRUNCATION, CommandParser, above_zero, positive, seed_number
 
 __all__ = ["evaluate"]
 
@@ -36,7 +36,7 @@ def evaluate(arguments: list[str]) -> int:
         "if it is at hand, else inception if its weights are, else domain, trained now and kept",
     )
     parser.add_argument("--seed", type=seed_number, default=0, help="names the set of samples (default 0)")
-    parser.add_argument("--truncation", type=factor, default=1.0, help="factor on the latents; 1: none (default)")
+    parser.add_argument("--truncation", type=above_zero, default=1.0, help=TRUNCATION)
     parser.add_argument("--raw", action="store_true", help="the generator itself, not its running average")
     parser.add_argument("--bn", choices=("standing", "running"), default="standing", help="batch-norm statistics")
     parser.add_argument("--batch_size", type=positive, default=64, help="images a pass; changes nothing but memory")

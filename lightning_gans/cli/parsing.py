@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from lightning_gans.cli.errors import UsageError, did_you_mean
 
-__all__ = ["CommandParser", "factor", "positive", "seed_number"]
+__all__ = ["TRUNCATION", "CommandParser", "above_zero", "positive", "seed_number"]
+
+TRUNCATION = "factor on the latents, BigGAN's threshold for them; 1: none (default)"
+NEGATIVE = re.compile(r"-[\d.]")
 
 
 class CommandParser(argparse.ArgumentParser):
     """argparse with this project's errors: one line, the nearest option."""
+
+    def parse_args(self, args: Sequence[str], namespace: Any = None) -> Any:  # type: ignore[override]
+        """As argparse, but what begins with a negative number is the option's before it: argparse takes -1,3 for an option."""
+        joined: list[str] = []
+        for argument in args:
+            if joined and joined[-1] in self._option_string_actions and NEGATIVE.match(argument):
+                joined[-1] += f"={argument}"
+            else:
+                joined.append(argument)
+        return super().parse_args(joined, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Raises UsageError."""
@@ -37,12 +52,12 @@ def seed_number(text: str) -> int:
     return int(text)
 
 
-def factor(text: str) -> float:
-    """A finite number from 0 up."""
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}; allowed: a number from 0 up")
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}; allowed: a number above 0")
     return value

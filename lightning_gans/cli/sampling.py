@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightning_gans.cli.errors import UsageError
 from lightning_gans.cli.imports import quick_imports
-from lightning_gans.cli.parsing import CommandParser, positive
+from lightning_gans.cli.parsing import TRUNCATION, CommandParser, positive
 
 __all__ = ["generate", "interpolate"]
 
@@ -30,7 +30,7 @@ def generate(arguments: list[str]) -> int:
         "--truncation",
         type=_truncations,
         default=[1.0],
-        help="factor on the latents, BigGAN's threshold for them; 1: none (default); 0.2,0.5,1: a row of X.png for each",
+        help=f"{TRUNCATION}; 0.2,0.5,1: a row of X.png for each",
     )
     parser.add_argument("--batch_size", type=positive, default=64, help="images a pass; changes nothing but memory")
     options = parser.parse_args(arguments)

@@ -33,8 +33,8 @@ class SamplingModule(ConditionalModule):
     """Batch-norm statistics that sampling uses: "standing" (re-estimated) or "running"."""
     truncation_trick: str = "factor"
     """What a truncation of latents does: "factor", it multiplies them; "threshold" (BigGAN), numbers of N(0, 1) are drawn anew
-    until they lie below it, 1 meaning none; "bounded_factor" (BigGAN's modules on TF Hub), all are drawn below 2 and multiplied by
-    it. Standing statistics are those of latents so truncated, but for "factor"."""
+    until they lie below it, 1 meaning none (2 is a threshold again); "bounded_factor" (BigGAN's modules on TF Hub), all are drawn
+    below 2 and multiplied by it. Standing statistics are those of latents so truncated, but for "factor"."""
     standing_batches: int = 16
     """Passes that standing statistics are the mean of."""
     standing_batch_size: int = 64
@@ -174,8 +174,8 @@ class SamplingModule(ConditionalModule):
 
     def _check_truncation(self, truncation: float) -> None:
         trick = self.truncation_trick  # each range is asked for, not its outside: what is no number lies in none
-        if trick == "factor" and not 0.0 <= truncation < math.inf:
-            raise ValueError(f"truncation={truncation}; allowed: 0 or more, 1 = none")
+        if trick == "factor" and not 0.0 < truncation < math.inf:
+            raise ValueError(f"truncation={truncation}; allowed: more than 0, 1 = none")
         if trick == "threshold" and not SMALLEST <= truncation < math.inf:
             raise ValueError(f"truncation={truncation}; allowed: {SMALLEST:g} or more, 1 = none")
         if trick == "bounded_factor" and not 0.0 < truncation <= 1.0:

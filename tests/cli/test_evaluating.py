@@ -269,8 +269,9 @@ def test_modes_are_refused_where_none_are_known(call: Call, checkpoint: Path) ->
 def test_wrong_numbers(call: Call, checkpoint: Path) -> None:
     for flag, value, allowed in (
         ("--seed", "-1", "a whole number from 0 to 4294967295"),
-        ("--truncation", "-1", "a number from 0 up"),
-        ("--truncation", "nan", "a number from 0 up"),
+        ("--truncation", "-1", "a number above 0"),
+        ("--truncation", "0", "a number above 0"),
+        ("--truncation", "nan", "a number above 0"),
     ):
         answer = call("evaluate", checkpoint, f"{flag}={value}")
         assert (answer.code, answer.last) == (2, f"error: argument {flag}: {value}; allowed: {allowed}")
