@@ -41,6 +41,7 @@ class BigGAN(LargeScaleModule):
         num_classes: int | None = None,
         conditional: bool = True,
         latent_dim: int | None = None,
+        chunk_dim: int | None = None,
         network: str | None = None,
         generator_channels: int | None = None,
         discriminator_channels: int | None = None,
@@ -68,6 +69,8 @@ class BigGAN(LargeScaleModule):
             num_classes: classes of the data; None: a model without classes.
             conditional: use the classes, if there are any: they set the generator's batch norms, the critic projects on them.
             latent_dim: size of the noise, N(0, 1). Default: flat 128; hierarchical 80, 120, 120, 140, 160 by size.
+            chunk_dim: size of each part of the noise, one for the first layer and one for each block, where `latent_dim` is not
+                given (hierarchical): fits any size of images.
             network: hierarchical, or flat: noise enters the first layer only, each norm has class vectors of its own. Default: flat
                 at 32 pixels, else hierarchical.
             generator_channels: of the table of widths; default 64 up to 64 pixels, else 96.
@@ -101,7 +104,10 @@ class BigGAN(LargeScaleModule):
             raise ValueError(f"network '{network}'; allowed: {', '.join(NETWORKS)}")
         if release not in (None, *RELEASES):
             raise ValueError(f"release '{release}'; allowed: None, {', '.join(RELEASES)}")
-        self.latent_dim = latent_dim or (128 if network == "flat" else size.latent_dim)
+        if chunk_dim is not None and chunk_dim < 1:
+            raise ValueError(f"chunk_dim={chunk_dim}; allowed: 1 or more")
+        split = chunk_dim * len(size.generator) if chunk_dim else size.latent_dim
+        self.latent_dim = latent_dim or (128 if network == "flat" else split)
         self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
         attention = size.attention if attention_size is None else attention_size
         critic_attention = discriminator_attention_size

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from lightning_gans.cli import recipes
 from lightning_gans.cli.errors import UsageError
 from lightning_gans.cli.recipes import merge
 from lightning_gans.cli.request import Request, read_request
+from lightning_gans.registry import import_model
 
 
 @pytest.fixture
@@ -100,6 +102,14 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: str, mes
         read_request(["--config", str(path)])
     assert str(caught.value).startswith(message.format(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in recipes.RECIPES.glob("biggan*.yaml")))
+def test_biggans_recipes_fit_every_size(name: str) -> None:
+    values = yaml.safe_load((recipes.RECIPES / f"{name}.yaml").read_text())
+    for side in (32, 64, 128, 256, 512):
+        with torch.device("meta"):
+            import_model(values["model_name"])((3, side, side), num_classes=7, **values["model"])
 
 
 def test_every_recipe_names_itself_and_opens_with_what_it_is() -> None:

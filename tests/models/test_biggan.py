@@ -262,6 +262,7 @@ def test_statistics_are_those_of_truncated_latents() -> None:
         ({"orthogonal_weight": -1.0}, "orthogonal_weight=-1.0; allowed: 0 or more"),
         ({"truncation_trick": "clip"}, "truncation_trick 'clip'; allowed: factor, threshold, bounded_factor"),
         ({"release": "tf"}, "release 'tf'; allowed: None, biggan_pytorch"),
+        ({"chunk_dim": 0}, "chunk_dim=0; allowed: 1 or more"),
         ({"generator_norm": "batc"}, "norm 'batc'; allowed: batch, cross_replica, group, layer, instance, none"),
     ],
 )
