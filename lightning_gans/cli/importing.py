@@ -67,5 +67,7 @@ def import_(arguments: list[str]) -> int:
     generators = model.generator.values() if hasattr(model.generator, "values") else [model.generator]
     if any(id(network) not in taken for network in generators):
         say(f"one way of this {options.model} has no weights yet: what it draws is noise")
+    if "discriminator" not in seen:
+        say("the critic has no weights yet: what it judges, and its features, are noise")
     write_weights(model, options.out)
     return 0

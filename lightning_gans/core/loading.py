@@ -15,6 +15,7 @@ from lightning_gans.batch import shape_text
 from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.writing import write_checkpoint
+from lightning_gans.layers.initialize import without_orthogonal_init
 from lightning_gans.registry import import_model, list_models, nearest
 
 __all__ = ["Started", "init_from", "load", "read_checkpoint", "write_weights"]
@@ -60,7 +61,7 @@ def load(path: str | PathLike[str], bn: str = "standing") -> AdversarialModule:
         raise ValueError(f"bn '{bn}'; allowed: standing, running")
     checkpoint = read_checkpoint(path)
     hparams = checkpoint["hyper_parameters"]
-    with torch.random.fork_rng(devices=[]):  # initial weights are drawn only to be replaced
+    with torch.random.fork_rng(devices=[]), without_orthogonal_init():  # initial weights are drawn only to be replaced
         model: AdversarialModule = import_model(hparams["model_name"])(**hparams)
     try:
         model.load_state_dict(checkpoint["state_dict"])

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from torch import nn
 
-__all__ = ["glorot_init", "normal_init", "orthogonal_init", "uniform_init"]
+__all__ = ["glorot_init", "normal_init", "orthogonal_init", "uniform_init", "without_orthogonal_init"]
+
+_SKIPPED = ContextVar("skipped", default=False)
 
 
 def normal_init(network: nn.Module, std: float = 0.02, gains: bool = True) -> None:
@@ -61,8 +66,20 @@ def orthogonal_init(network: nn.Module) -> None:
 
     Saxe et al. 2013 (arXiv:1312.6120); BigGAN's start (arXiv:1809.11096).
     """
+    if _SKIPPED.get():
+        return
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)):
             nn.init.orthogonal_(module.weight)
             if not isinstance(module, nn.Embedding) and module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+@contextmanager
+def without_orthogonal_init() -> Iterator[None]:
+    """Inside, `orthogonal_init` does nothing: a checkpoint replaces the weights, and a wide network's take tens of seconds."""
+    token = _SKIPPED.set(True)
+    try:
+        yield
+    finally:
+        _SKIPPED.reset(token)

@@ -21,6 +21,7 @@ from lightning_gans.networks.biggan_deep import DeepDiscriminator, DeepGenerator
 
 __all__ = ["BigGANDeep"]
 
+NORM = "cross_replica"
 RELEASES = ("pytorch_pretrained_biggan",)
 CHANNELS = 128
 LARGE = 256  # pixels: from here on both players have one rate
@@ -40,7 +41,7 @@ class BigGANDeep(LargeScaleModule):
         embedding_dim: int = 128,
         attention_size: int | None = None,
         image_channels: int | None = None,
-        generator_norm: str = "cross_replica",
+        generator_norm: str = NORM,
         init: str = "orthogonal",
         orthogonal_weight: float = 1e-4,
         truncation_trick: str = "threshold",
@@ -89,6 +90,8 @@ class BigGANDeep(LargeScaleModule):
         size, side = check_size(self.image_shape), self.image_shape[1]
         if release not in (None, *RELEASES):
             raise ValueError(f"release '{release}'; allowed: None, {', '.join(RELEASES)}")
+        if release is not None and generator_norm != NORM:
+            raise ValueError(f"generator_norm '{generator_norm}' with release '{release}'; allowed: {NORM}")
         if image_channels is not None and image_channels < self.image_shape[0]:
             raise ValueError(f"image_channels={image_channels}; allowed: {self.image_shape[0]} or more")
         self.latent_dim, self.betas = latent_dim, betas

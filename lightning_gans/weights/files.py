@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from lightning_gans.weights import biggan_pytorch, cyclegan_and_pix2pix, mimicry, pytorch_pretrained_biggan
@@ -51,13 +53,11 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
         raise FileNotFoundError(f"no weights at '{path}'")
     try:
         if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             return dict(load_file(file))
         held = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(f"'{path}' holds no weights, or more than tensors and plain values") from error
-    except (RuntimeError, EOFError, KeyError) as error:
+    except (RuntimeError, EOFError, KeyError, SafetensorError) as error:
         raise ValueError(f"'{path}' is damaged, or holds no weights") from error
     for key in NESTED:
         if isinstance(held, dict) and isinstance(held.get(key), dict):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_gans.layers.initialize import orthogonal_init
+from lightning_gans.layers.initialize import orthogonal_init, without_orthogonal_init
 
 
 def test_rows_or_columns_are_orthonormal_and_biases_zero() -> None:
@@ -16,3 +16,13 @@ def test_rows_or_columns_are_orthonormal_and_biases_zero() -> None:
     assert not network[0].bias.any()
     assert not network[1].bias.any()
     assert (network[3].weight == 1).all()
+
+
+def test_a_network_whose_weights_are_replaced_is_left_alone() -> None:
+    layer = nn.Linear(3, 3)
+    before = layer.weight.detach().clone()
+    with without_orthogonal_init():
+        orthogonal_init(layer)
+    assert torch.equal(layer.weight, before)
+    orthogonal_init(layer)
+    assert not torch.equal(layer.weight, before)

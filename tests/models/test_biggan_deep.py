@@ -142,6 +142,10 @@ def test_bounded_factor_truncates_at_two_and_scales() -> None:
         ({"image_shape": (1, 48, 48)}, "images of 48x48; allowed: squares of 32, 64, 128, 256, 512 (nearest: 32x32)"),
         ({"image_channels": 0}, "image_channels=0; allowed: 1 or more"),
         ({"release": "tf"}, "release 'tf'; allowed: None, pytorch_pretrained_biggan"),
+        (
+            {"release": "pytorch_pretrained_biggan", "generator_norm": "layer"},
+            "generator_norm 'layer' with release 'pytorch_pretrained_biggan'; allowed: cross_replica",
+        ),
         ({"attention_size": 4}, "attention at 4x4 maps; allowed in this generator: 0, 8, 16, 32 (0: none)"),
     ],
 )
