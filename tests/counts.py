@@ -139,6 +139,13 @@ COUNTS: list[tuple[str, dict[str, Any], int, int]] = [
     ("sngan", {"image_shape": (3, 64, 64), "num_classes": 1000, "conditional": True}, 17_974_915, 11_165_441),
     ("sngan", {"image_shape": (3, 128, 128)}, 32_150_787, 29_017_857),
     ("sngan", {"image_shape": (3, 128, 128), "num_classes": 1000, "conditional": True}, 41_996_931, 30_041_857),
+    (
+        "sngan",
+        {"image_shape": (3, 128, 128), "num_classes": 1000, "conditional": True, "conditioning": "concatenation"},
+        41_996_931,
+        30_538_625,
+    ),
+    ("sngan", {"num_classes": 10, "conditional": True, "head_bias": True}, 4_304_387, 1_055_105),
     # table 3, and the code's
     ("sngan", {"network": "cnn"}, 3_812_355, 2_935_873),
     ("sngan", {"network": "cnn", "image_shape": (3, 48, 48)}, 5_133_315, 2_946_113),

@@ -12,7 +12,6 @@ TensorFlow's 0.999).
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from torch import nn
@@ -21,9 +20,8 @@ from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.layers.initialize import glorot_init
-from lightning_gans.layers.spectral_norm import spectral_norm
 from lightning_gans.losses import hinge_discriminator, hinge_generator
-from lightning_gans.networks.resnet_sn import ResNetCritic, ResNetGenerator, check_side, widths
+from lightning_gans.networks.resnet_sn import ResNetCritic, ResNetGenerator, check_side, spectral_norms, widths
 
 __all__ = ["SAGAN"]
 
@@ -47,6 +45,7 @@ class SAGAN(LatentModule):
         generator_norm: str = "batch",
         upsampling: str = "nearest",
         iterate_in_evaluation: bool = False,
+        release: str | None = None,
         lr: float = 1e-4,
         discriminator_lr: float | None = 4e-4,
         betas: tuple[float, float] = (0.0, 0.9),
@@ -67,13 +66,14 @@ class SAGAN(LatentModule):
             generator_norm: batch, cross_replica, group, layer, instance or none.
             upsampling: nearest, or bilinear (mimicry).
             iterate_in_evaluation: power iteration in evaluation mode too, without keeping its vector (mimicry).
+            release: mimicry: spectral norm of that code's weights, and what else it holds; set by imported checkpoints.
             lr: Adam's learning rate of the generator.
             discriminator_lr: the critic's; None = lr.
             betas: Adam's decay rates.
             **engine: options of the engine.
 
         Raises:
-            ValueError: an unknown network, or an image shape or attention that it cannot build.
+            ValueError: an unknown name, or an image shape or attention that it cannot build.
         """
         super().__init__(**engine)
         if network not in NETWORKS:
@@ -93,7 +93,7 @@ class SAGAN(LatentModule):
         else:
             at = _attended(side) if attention_size is None else (attention_size, attention_size)
         classes = num_classes if conditional else None
-        wrap = partial(spectral_norm, iterate_in_evaluation=iterate_in_evaluation)
+        wrap, wrap_ends = spectral_norms(release, iterate_in_evaluation)
         generator = ResNetGenerator(
             self.image_shape,
             sizes.generator,
@@ -103,11 +103,19 @@ class SAGAN(LatentModule):
             eps=1e-5,
             momentum=0.001,
             wrap=wrap,
+            wrap_ends=wrap_ends,
             upsampling=upsampling,
             attention=at[0],
         )
         discriminator = ResNetCritic(
-            self.image_shape, sizes.discriminator, sizes.halvings, classes, wide=True, wrap=wrap, attention=at[1]
+            self.image_shape,
+            sizes.discriminator,
+            sizes.halvings,
+            classes,
+            wide=True,
+            wrap=wrap,
+            wrap_ends=wrap_ends,
+            attention=at[1],
         )
         for net in (generator, discriminator):
             glorot_init(net)

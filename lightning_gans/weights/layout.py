@@ -22,6 +22,10 @@ def _same(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def _nothing(state: Mapping[str, Tensor]) -> None:
+    """Nothing to check."""
+
+
 class Place(NamedTuple):
     """Where one of our tensors stands."""
 
@@ -47,13 +51,15 @@ class Layout(NamedTuple):
     place: Callable[[str, int], Place]
     """(our name, our number of blocks) -> where it stands."""
     derived: tuple[str, ...]
-    """Endings of names that follow from other tensors."""
+    """Endings of names that follow from other tensors, and may stay unused."""
     options: Callable[[Mapping[str, Tensor]], dict[str, Any]]
     """What a constructor needs to know for a state dict."""
     models: tuple[str, ...]
     """Models that take it, by their names on the command line."""
     absent: Mapping[str, float] = MappingProxyType({})
     """Endings of names that only we have, and what they are set to."""
+    check: Callable[[Mapping[str, Tensor]], None] = _nothing
+    """Refuses, with a ValueError, what of a state dict no tensor of ours is there to check."""
 
 
 def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -68,6 +74,7 @@ def convert(state: Mapping[str, Tensor], layout: Layout, ours: Mapping[str, Tens
         ValueError: a tensor is missing, has another shape, or has no place here.
     """
     blocks, used = _blocks(ours), set()
+    layout.check(state)
     converted = {}
     for name, wanted in ours.items():
         fill = layout.absent.get(name.rpartition(".")[2])

@@ -1,9 +1,10 @@
 """The layout of mimicry (kwotsin/mimicry): SNGAN, its projection discriminator (cGAN-PD) and SAGAN.
 
-For equal pictures and logits build the model with upsampling="bilinear", iterate_in_evaluation=True and, SNGAN, norm_eps=1e-5 and
-head_bias=True: the command does. Layers that mimicry normalises with PyTorch's first hook (the last layer, SAGAN's
-first ones and its attention) are divided there by u' W v of the last pass in training; here by |W' u|: equal once power iteration
-has converged.
+For equal pictures and logits build the model with release="mimicry", upsampling="bilinear" and, SNGAN, norm_eps=1e-5 and
+head_bias=True: the command does. Two kinds of spectral norm stand side by side there: layers with `sn_u` step in
+evaluation too and hold their singular value; those with PyTorch's first hook (the last layer, SAGAN's first ones and its
+attention) hold the right vector, and are divided by u' W v of their last pass in training. A model without that release takes
+the weights and left vectors alone.
 """
 
 from __future__ import annotations
@@ -15,14 +16,21 @@ from typing import Any
 
 from torch import Tensor
 
+from lightning_gans.batch import shape_text
 from lightning_gans.weights.layout import Layout, Place
 
 __all__ = ["DISCRIMINATOR", "GENERATOR"]
 
 LAYERS = {"conv1": "c1", "conv2": "c2", "shortcut": "c_sc", "norm1": "b1", "norm2": "b2"}
 ATTENTION = {"query": "theta", "key": "phi", "value": "g", "out": "o"}
-SPELLED = {"weight": ("weight", "weight_orig"), "u": ("sn_u", "weight_u")}
-DERIVED = (".sn_sigma", ".weight_v")
+RELEASE = "mimicry"
+SPELLED = {
+    "weight": ("weight", "weight_orig"),
+    "u": ("sn_u", "weight_u"),
+    "v": ("weight_v",),
+    "sigma": ("sn_sigma",),
+}
+DERIVED = (".sn_sigma", ".weight_v")  # from the weight and the left vector
 
 
 def _place(name: str, ends: dict[str, str], first_block: int) -> Place:
@@ -92,17 +100,38 @@ def _generator_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "upsampling": "bilinear",
         "norm_eps": 1e-5,
         "head_bias": True,
-        "iterate_in_evaluation": True,
+        "release": RELEASE,
     }
 
 
 def _discriminator_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    return {"discriminator_channels": len(state["block1.c1.weight"]), "iterate_in_evaluation": True}
+    return {"discriminator_channels": len(state["block1.c1.weight"]), "release": RELEASE}
+
+
+def _check(state: Mapping[str, Tensor]) -> None:
+    """What follows from other tensors, of a layer that is there and in its shape."""
+    for key in state:
+        layer, _, tensor = key.rpartition(".")
+        if not key.endswith(DERIVED):
+            continue
+        weight = state.get(f"{layer}.{'weight' if tensor == 'sn_sigma' else 'weight_orig'}")
+        if weight is None:
+            raise ValueError(f"'{key}' belongs to no weight of this file")
+        wanted = 1 if tensor == "sn_sigma" else math.prod(weight.shape[1:])
+        if state[key].numel() != wanted:
+            raise ValueError(f"'{key}' of {shape_text(state[key].shape)}; allowed: {wanted}")
 
 
 MODELS = ("sngan", "sagan")
 GENERATOR = Layout(
-    "mimicry generator", "generator", _is_generator, _generator_place, DERIVED, _generator_options, MODELS
+    "mimicry generator",
+    "generator",
+    _is_generator,
+    _generator_place,
+    DERIVED,
+    _generator_options,
+    MODELS,
+    check=_check,
 )
 DISCRIMINATOR = Layout(
     "mimicry discriminator",
@@ -112,4 +141,5 @@ DISCRIMINATOR = Layout(
     DERIVED,
     _discriminator_options,
     MODELS,
+    check=_check,
 )

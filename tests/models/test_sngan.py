@@ -141,6 +141,23 @@ def test_fakes_are_drawn_anew_and_have_the_classes_of_real_images() -> None:
     assert sorted(made[1][1]) == [0, 0, 1, 1, 3, 3, 4, 4]
 
 
+def test_concatenated_classes_enter_the_fourth_block_as_constant_maps() -> None:
+    torch.manual_seed(0)
+    model = SNGAN((1, 32, 32), num_classes=3, conditional=True, conditioning="concatenation", **SMALL)
+    critic, entered = model.discriminator.eval(), []
+    critic.blocks[3].register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
+    images, labels = torch.randn(2, 1, 32, 32), torch.tensor([2, 0])
+    with torch.no_grad():
+        logits, others = critic(images, labels), critic(images, labels.flip(0))
+        vectors = critic.classes(labels)
+    width = SMALL["discriminator_channels"]
+    assert entered[0].shape == (2, width + 128, 8, 8)
+    assert torch.equal(entered[0][:, width:], vectors[:, :, None, None].expand(-1, -1, 8, 8))
+    assert critic.head.weight.shape == (1, width)
+    assert logits.shape == (2,)
+    assert not torch.allclose(logits, others)
+
+
 def test_start_of_weights() -> None:
     torch.manual_seed(0)
     model = SNGAN(**{**SMALL, "discriminator_channels": 64}, num_classes=50, conditional=True)
@@ -158,6 +175,20 @@ def test_errors() -> None:
         SNGAN(loss="wgan")
     with pytest.raises(ValueError, match=r"^conditional with network 'cnn'; allowed: resnet$"):
         SNGAN(network="cnn", num_classes=3, conditional=True)
+    for option in ({"generator_norm": "layer"}, {"norm_eps": 1e-5}, {"upsampling": "bilinear"}, {"head_bias": False}):
+        with pytest.raises(ValueError, match=rf"^{next(iter(option))} with network 'cnn'; allowed: resnet$"):
+            SNGAN(network="cnn", **option)
+    with pytest.raises(ValueError, match=r"^release 'keras'; allowed: None, mimicry$"):
+        SNGAN(release="keras", **SMALL)
+    message = r"^conditioning 'concatenation' for a model without classes; allowed: with conditional=True$"
+    with pytest.raises(ValueError, match=message):
+        SNGAN(conditioning="concatenation", num_classes=3, **SMALL)
+    classes = {"num_classes": 3, "conditional": True}
+    with pytest.raises(ValueError, match=r"^conditioning 'film'; allowed: projection, concatenation$"):
+        SNGAN(conditioning="film", **classes, **SMALL)
+    message = r"^conditioning 'concatenation' with 3 blocks; allowed: 4 or more, 32 pixels and up$"
+    with pytest.raises(ValueError, match=message):
+        SNGAN((3, 16, 16), conditioning="concatenation", **classes, **SMALL)
     with pytest.raises(
         ValueError, match=r"^num_classes=None for a conditional model; allowed: 1 or more: labelled data$"
     ):

@@ -30,6 +30,25 @@ class Normalised(nn.Conv2d):
         return self._conv_forward(maps, self.weight / sigma, self.bias)
 
 
+class NormalisedHead(nn.Linear):
+    """The same for the last layer."""
+
+    def __init__(self, *arguments: int) -> None:
+        super().__init__(*arguments)
+        self.register_buffer("sn_u", torch.randn(1, self.out_features))
+        self.register_buffer("sn_sigma", torch.ones(1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.no_grad():
+            v = F.normalize(self.sn_u @ self.weight)
+            u = F.normalize(v @ self.weight.t())
+        sigma = (u @ self.weight @ v.t()).squeeze()
+        if self.training:
+            self.sn_u.copy_(u)
+            self.sn_sigma.copy_(sigma.detach())
+        return F.linear(features, self.weight / sigma, self.bias)
+
+
 class ClassVectors(nn.Embedding):
     """The same for an embedding."""
 
@@ -42,9 +61,11 @@ class ClassVectors(nn.Embedding):
         with torch.no_grad():
             v = F.normalize(self.sn_u @ self.weight)
             u = F.normalize(v @ self.weight.t())
+        sigma = (u @ self.weight @ v.t()).squeeze()
         if self.training:
             self.sn_u.copy_(u)
-        return F.embedding(labels, self.weight / (u @ self.weight @ v.t()).squeeze())
+            self.sn_sigma.copy_(sigma.detach())
+        return F.embedding(labels, self.weight / sigma)
 
 
 class ClassNorm(nn.Module):
@@ -138,7 +159,8 @@ class Critic(nn.Module):
         self.block1 = DownBlock(3, channels, first=True, down=True)
         self.block2 = DownBlock(channels, channels, first=False, down=True)
         self.block3, self.block4 = (DownBlock(channels, channels, first=False, down=False) for _ in "12")
-        self.l5 = hook(nn.Linear(channels, 1))
+        # The projection discriminator's last layer is normalised as its blocks are, the others' by PyTorch's hook.
+        self.l5 = NormalisedHead(channels, 1) if classes and not sagan else hook(nn.Linear(channels, 1))
         if classes is not None:
             self.l_y = ClassVectors(classes, channels)
         if sagan:

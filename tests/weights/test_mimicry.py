@@ -22,12 +22,12 @@ CASES = {"sngan": ("sngan", None), "projection": ("sngan", 3), "sagan": ("sagan"
 
 @pytest.fixture(params=CASES)
 def trained(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Generator, Critic, Path]:
-    """A pair of networks, trained enough for power iteration to converge, and the folder of their files."""
+    """A pair of networks after two passes, in which no power iteration converges, and the folder of their files."""
     torch.manual_seed(0)
     model, classes = CASES[request.param]
     generator, critic = Generator(8, 6, classes, model == "sagan"), Critic(8, classes, model == "sagan")
     with torch.no_grad():
-        for _ in range(150):
+        for _ in range(2):
             labels = torch.tensor([0, 2, 1, 0])
             critic(generator(torch.randn(4, 6), labels), labels)
     torch.save({"model_state_dict": generator.state_dict(), "global_step": 7}, tmp_path / "netG.pth")
@@ -51,7 +51,7 @@ def test_same_pictures_and_logits(trained: tuple[str, Generator, Critic, Path]) 
     with torch.no_grad():
         images = generator(latents, labels)
         torch.testing.assert_close(model.render(latents, given, bn="running"), images, atol=1e-4, rtol=1e-3)
-        torch.testing.assert_close(model.discriminate(images, given), critic(images, labels), atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(model.discriminate(images, given), critic(images, labels), atol=1e-4, rtol=1e-3)
     alone = imported(name, folder, "netG.pth")
     torch.testing.assert_close(alone.render(latents, given, bn="running"), images, atol=1e-4, rtol=1e-3)
 
@@ -63,10 +63,9 @@ def test_there_and_back_is_exact(trained: tuple[str, Generator, Critic, Path]) -
         state = read_weights(folder / file)
         layout = find_layout(state, file)
         back = export(network.state_dict(), layout, state)
-        derived = {key for key in state if key.endswith((".sn_sigma", ".weight_v"))}
-        assert back.keys() == state.keys() - derived
+        assert back.keys() == state.keys()
         assert all(torch.equal(back[key], state[key]) for key in back)
-        again = convert({**state, **back}, layout, network.state_dict())
+        again = convert(back, layout, network.state_dict())
         assert all(torch.equal(again[key], value) for key, value in network.state_dict().items())
 
 
@@ -100,9 +99,31 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(ValueError, match="holds no weights"):
         model.load_weights(tmp_path / "text.pth")
+    (tmp_path / "text.safetensors").write_text("no weights")
+    with pytest.raises(ValueError, match=r"^'.*text.safetensors' is damaged, or holds no weights$"):
+        model.load_weights(tmp_path / "text.safetensors")
     with pytest.raises(FileNotFoundError, match="no weights at"):
         model.load_weights(tmp_path / "none.pth")
     assert mimicry.GENERATOR.options(state)["image_shape"] == (3, 32, 32)
+
+
+def test_what_follows_from_others_may_stay_unused_but_not_be_wrong(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = dict(Critic(8, 3, True).state_dict())
+    model = lightning_gans.SAGAN(
+        (3, 32, 32), num_classes=3, latent_dim=6, generator_channels=8, discriminator_channels=8
+    )
+    torch.save(state, tmp_path / "D.pth")
+    assert model.load_weights(tmp_path / "D.pth") == "mimicry discriminator"
+    assert torch.equal(model.discriminator.head.u, state["l5.weight_u"])
+    for change, message in (
+        ({"l5.weight_v": torch.zeros(9)}, r"^'l5.weight_v' of 9; allowed: 8$"),
+        ({"block1.c1.sn_sigma": torch.zeros(2)}, r"^'block1.c1.sn_sigma' of 2; allowed: 1$"),
+        ({"other.weight_v": torch.zeros(8)}, r"^'other.weight_v' belongs to no weight of this file$"),
+    ):
+        torch.save({**state, **change}, tmp_path / "D.pth")
+        with pytest.raises(ValueError, match=message):
+            model.load_weights(tmp_path / "D.pth")
 
 
 def test_command_line_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
