@@ -21,6 +21,9 @@ def test_import_writes_a_checkpoint_of_both_players(call: Call) -> None:
         torch.save(state, name)
     answer = call("import", "G.pth", "D.pth", "--model", "biggan", "--out", "a/b.ckpt")
     assert (answer.code, answer.out) == (0, ""), answer.err
+    assert "critic" not in answer.err
+    alone = call("import", "G.pth", "--model", "biggan", "--out", "g.ckpt")
+    assert (alone.code, alone.last) == (0, "the critic has no weights yet: what it judges, and its features, are noise")
     model = load("a/b.ckpt")
     for name, layout in (("G.pth", GENERATOR), ("D.pth", DISCRIMINATOR)):
         again = export(model.players[layout.player].state_dict(), layout, states[name])
