@@ -13,9 +13,8 @@ from lightning_gans.layers.cross_replica_norm import CrossReplicaBatchNorm
 __all__ = ["NORMS", "BatchNorm", "make_norm", "normalizers", "standing_statistics"]
 
 NORMS = ("batch", "cross_replica", "group", "layer", "instance", "none")
-GROUPS = (
-    32  # of group norm (Wu & He 2018, arXiv:1803.08494), of 2 channels at least: of one each they were instance norm
-)
+# Of group norm (Wu & He 2018, arXiv:1803.08494), of 2 channels at least: of one each they were instance norm.
+GROUPS = 32
 
 
 class BatchNorm(nn.BatchNorm2d):
