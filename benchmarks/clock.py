@@ -16,11 +16,12 @@ class Clock(pl.Callback):
 
     def __init__(self, now: Callable[[], float] = time.process_time) -> None:
         self.now = now
-        self.before, self.started = 0.0, 0.0
+        self.before = 0.0
+        self.started: float | None = None  # a checkpoint of the last iteration is resumed without a start
 
     @property
     def seconds(self) -> float:
-        return self.before + self.now() - self.started
+        return self.before if self.started is None else self.before + self.now() - self.started
 
     def on_train_start(self, *_: Any) -> None:
         self.started = self.now()

@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: what can break without anyone running them for hours."""
