@@ -1,19 +1,20 @@
-"""Modes of mixtures of Gaussians: a plain GAN, WGAN-GP and E-GAN at equal updates of the generator and at equal seconds.
+"""Modes of mixtures of Gaussians: a plain GAN, WGAN-GP and E-GAN at equal turns of the generator and at equal seconds.
 
     python benchmarks/mixtures.py                                    # both mixtures, three models, seeds 0 1 2
     python benchmarks/mixtures.py --data ring8 --models wgan_gp --seeds 0
     python benchmarks/mixtures.py --units 512 --batch 256 --lr 1e-4 --iterations 100000 --seconds 0    # the paper's size
 
-Every run trains until it has made ``--iterations`` updates of the generator and used ``--seconds`` of CPU time (of one thread:
-seconds that other jobs take do not count), and is judged at both moments on 2,500 samples by VEEGAN's and PacGAN's rule: a sample
-is of high quality within three standard deviations of the nearest mean, a mode is found if one such sample is nearest to it,
-reverse KL is that of the high-quality samples over the modes from uniform. All models have the same perceptrons, batch (points a
-turn of the critic), optimiser and average of the generator's weights, which is what is judged: the last weights jump from mode to
-mode. What is a model's own stands in ``MODELS``.
+Every run trains until the generator has had ``--iterations`` turns and ``--seconds`` of CPU time are used (of one thread: seconds
+that other jobs take do not count), and is judged at both moments on 2,500 samples by VEEGAN's and PacGAN's rule: a sample is of
+high quality within three standard deviations of the nearest mean, a mode is found if one such sample is nearest to it, reverse
+KL is that of the high-quality samples over the modes from uniform. A turn is one update; E-GAN's is a generation, three updates of
+which one survives, so that at equal turns it has made three times as many. All models have the same perceptrons, batch (points
+a turn of the critic), optimiser and average of the generator's weights, which is what is judged: the last weights jump from mode
+to mode. What is a model's own stands in ``MODELS``, its noise in ``NOISE``.
 
 Each run writes ``OUT/<data>-<model>-<seed>.json``; a second call skips what is there and was made with the same settings. At the
 end: tables (``table.md``) and a picture a mixture (``ring8.png``, of the first seed: real points grey, samples coloured; at equal
-updates above, at equal seconds below).
+turns above, at equal seconds below).
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ MODELS: dict[str, tuple[type[LatentModule], dict[str, Any]]] = {
     "wgan_gp": (WGANGP, {"penalty_weight": 0.1, "d_steps": 5, "discriminator_lr": 3e-3}),
     "egan": (EGAN, {"gamma": 0.1, "d_steps": 1}),
 }
-MOMENTS = {"equal_updates": "equal updates of the generator", "equal_seconds": "equal seconds"}
+# Of two numbers each, as the models draw it.
+NOISE = {"gan": "U[-1.73, 1.73]", "wgan_gp": "N(0, 1)", "egan": "U[-1, 1]"}
+MOMENTS = {"equal_updates": "equal turns of the generator", "equal_seconds": "equal seconds"}
 SIDE, MARGIN, LABEL = 240, 8, 16  # pixels of a panel, around it and above it
 COLOURS = {"gan": (214, 39, 40), "wgan_gp": (31, 119, 180), "egan": (44, 160, 44)}
 
@@ -144,7 +147,7 @@ def spread(values: list[float], digits: int) -> str:
 def table(results: list[dict[str, Any]], moment: str) -> str:
     """A line for each mixture and model: the modes of each seed, mean and deviation of the rest."""
     lines = [
-        "| mixture | model | modes | high quality | reverse KL | updates of the generator | CPU seconds |",
+        "| mixture | model | modes | high quality | reverse KL | turns of the generator | CPU seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     for key in dict.fromkeys((result["data"], result["model"]) for result in results):
@@ -192,7 +195,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--iterations", type=int, default=1000, help="updates of the generator (default 1000)")
+    parser.add_argument("--iterations", type=int, default=1000, help="turns of the generator (default 1000)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of CPU time (default 60)")
     parser.add_argument("--units", type=int, default=128, help="of each of three hidden layers (default 128)")
     parser.add_argument("--batch", type=int, default=128, help="points a turn of the critic (default 128)")
@@ -224,9 +227,12 @@ def main() -> None:
         f"seeds {', '.join(map(str, options.seeds))}; torch {torch.__version__}."
     )
     own = (
-        f"`{name}`: {', '.join(f'{key} {value}' for key, value in MODELS[name][1].items())}" for name in options.models
+        ", ".join([f"`{name}`: noise {NOISE[name]}", *(f"{key} {value}" for key, value in MODELS[name][1].items())])
+        for name in options.models
     )
     parts = [header, f"A model's own: {'; '.join(own)}."]
+    if "egan" in options.models:
+        parts.append("A turn of `egan`'s generator is a generation: three updates, of which one survives.")
     for moment, words in MOMENTS.items():
         parts += [f"At {words}:", table(results, moment)]
     (options.out / "table.md").write_text("\n\n".join(parts) + "\n")
