@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from datamodules import import_data
 from lightning_gans import CreatedEqual
-from lightning_gans.batch import to_uint8
+from lightning_gans.batch import normalize_batch, to_uint8
 from lightning_gans.core.pictures import save_grid
 from lightning_gans.metrics.features.base import FeatureExtractor
 from lightning_gans.metrics.features.choose import choose_features
@@ -60,8 +60,8 @@ class VAE(pl.LightningModule):
         self.encoder.head = nn.Linear(16 * channels, 2 * latent_dim)
         self.decoder = Generator(image_shape, latent_dim, channels)
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        images = batch["images"]
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        images = normalize_batch(batch)["images"]
         pixels = (images + 1.0) / 2.0
         mean, log_variance = self.encoder.head(self.encoder.layers(pixels)).chunk(2, dim=1)
         latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
