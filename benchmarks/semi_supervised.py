@@ -27,12 +27,15 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from clock import Clock
+from errors import one_line_errors
 
 from datamodules import Digits, FashionMNIST
 from lightning_gans import SGAN
 from lightning_gans.batch import Batch
 from lightning_gans.callbacks import RunCheckpoint
+from lightning_gans.cli.errors import UsageError
 from lightning_gans.core.adversarial import Terms
+from lightning_gans.registry import nearest
 
 __all__ = ["main"]
 
@@ -83,9 +86,10 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
     pl.seed_everything(seed, verbose=False)
     labels = options.labels_per_class or LABELS[options.data]
     fraction = _fraction(arm, options)
-    data = DATA[options.data](
-        size=28, batch_size=BATCH, labels_per_class=labels, labelled_fraction=fraction, seed=seed, root=options.root
-    )
+    with one_line_errors():
+        data = DATA[options.data](
+            size=28, batch_size=BATCH, labels_per_class=labels, labelled_fraction=fraction, seed=seed, root=options.root
+        )
     cls = LabelsOnly if arm == "labels" else SGAN
     model = cls(
         data.image_shape,
@@ -157,6 +161,23 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join([*rows, _row("mean", (means[0], means[1], means[2]))])
 
 
+def _arms(given: str) -> list[str]:
+    """Of a list by comma."""
+    arms = given.split(",")
+    for arm in arms:
+        if arm not in ARMS:
+            raise UsageError(nearest(arm, ARMS, "arm"))
+    return arms
+
+
+def _seeds(given: str) -> list[int]:
+    """Of a list by comma."""
+    try:
+        return [int(seed) for seed in given.split(",")]
+    except ValueError as error:
+        raise UsageError(f"seeds '{given}'; allowed: whole numbers, by comma") from error
+
+
 def _fraction(arm: str, options: argparse.Namespace) -> float:
     """Of labelled images in a batch."""
     return 1.0 if arm == "labels" else float(options.labelled_fraction)
@@ -183,11 +204,14 @@ def main() -> None:
     parser.add_argument("--accelerator", default="cpu")
     options = parser.parse_args()
     options.iterations = options.iterations or ITERATIONS[options.data]
+    with one_line_errors():
+        arms, seeds = _arms(options.arms), _seeds(options.seeds)
+        if options.iterations < 1:
+            raise UsageError(f"iterations {options.iterations}; allowed: 1 or more")
     options.out.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", category=UserWarning, module="pytorch_lightning")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    arms = options.arms.split(",")
-    results = {arm: [result(arm, int(seed), options) for seed in options.seeds.split(",")] for arm in arms}
+    results = {arm: [result(arm, seed, options) for seed in seeds] for arm in arms}
     if set(arms) == set(ARMS):
         print(table(results))
 
