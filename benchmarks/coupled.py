@@ -16,26 +16,37 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from errors import one_line_errors
 from torch import Tensor
 
-from datamodules import DigitDomains, import_data
+from datamodules import DigitDomains
 from lightning_gans import CoGAN, load
-from lightning_gans.cli.data_source import checkpoint_data
+from lightning_gans.cli.data_source import checkpoint_data, open_data
+from lightning_gans.cli.errors import UsageError
 from lightning_gans.core.loading import read_checkpoint
 from lightning_gans.metrics.agreement import PixelAgreement, edges, negatives, pixel_agreement
 
 TRANSLATIONS = {"edge": edges, "negative": negatives}
 
 
-def domains(checkpoint: Path) -> DigitDomains:
-    """The data that a checkpoint was trained on."""
-    found = checkpoint_data(read_checkpoint(checkpoint), str(checkpoint))
+def opened(path: Path) -> tuple[CoGAN, DigitDomains]:
+    """A checkpoint's model, and the data that it was trained on.
+
+    Raises:
+        UsageError: not a CoGAN, or not trained on digits and their edges or negatives.
+        ValueError, OSError: the checkpoint or the data cannot be read.
+    """
+    found = checkpoint_data(read_checkpoint(path), path)
     if found is None or found[0] != "digit_domains":
-        raise SystemExit(f"{checkpoint} was not trained on digit_domains")
-    data = cast(DigitDomains, import_data(found[0])(**found[1]))
-    data.prepare_data()
-    data.setup()
-    return data
+        trained = "does not say what it was trained on" if found is None else f"was trained on {found[0]}"
+        raise UsageError(f"'{path}' {trained}; allowed: digit_domains")
+    model = load(path)
+    if not isinstance(model, CoGAN):
+        raise UsageError(f"'{path}' holds model '{model.model_name}'; allowed: cogan")
+    data = cast(DigitDomains, open_data(*found))
+    if data.transform not in TRANSLATIONS:
+        raise UsageError(f"'{path}' was trained with transform '{data.transform}'; allowed: {', '.join(TRANSLATIONS)}")
+    return model, data
 
 
 def row(name: str, found: PixelAgreement) -> str:
@@ -67,12 +78,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     adapted: list[str] = []
+    with one_line_errors():
+        found = [(path, *opened(path)) for path in options.checkpoints]
     print("| | a | s | (a - s) / (1 - s) |\n|---|---|---|---|")
-    for path in options.checkpoints:
-        data = domains(path)
+    for path, model, data in found:
         translate = TRANSLATIONS[data.transform]
-        model = cast(CoGAN, load(path))
-        real_b = data.train_dataset.__getitems__(list(range(len(data.train_dataset))))["b"]
+        train = data.train_dataset  # its items are all pairs: each of a beside the first of b, then beside the next
+        real_b = train.__getitems__(list(range(0, len(train), train.count)))["b"]
         first, second = real_pairs(data)
         print(row(f"real, {data.transform}", pixel_agreement(first, second, real_b, translate)))
         pairs = model.generate_pairs(options.n, seed=options.seed)
