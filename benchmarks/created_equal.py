@@ -250,7 +250,7 @@ def run(name: str, seed: int, options: argparse.Namespace, source: Source) -> di
         asked = settings(name, seed, options, model)
         if result.exists():
             found: dict[str, Any] = json.loads(result.read_text())
-            check_same(result, found["settings"], {**asked, "samples": options.n})
+            check_same(result, found.get("settings"), {**asked, "samples": options.n})
             return found
         last = checkpoint_of(folder, asked)
     seconds = train(model, source, asked, folder, last, options)
