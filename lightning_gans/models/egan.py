@@ -41,6 +41,7 @@ from lightning_gans.penalties import gradient_penalty
 __all__ = ["EGAN", "MUTATIONS", "critic_gradients", "diversity", "quality"]
 
 NETWORKS = ("theano", "pytorch", "mlp")
+LARGE = 128  # pixels a side from which the Theano code halves its widths
 
 # D as a probability, the sigmoid of the critic's output: log(1 - D) / 2, -log(D) / 2, (D - 1)^2.
 MUTATIONS: dict[str, GeneratorLoss] = {
@@ -128,15 +129,16 @@ class EGAN(LatentModule):
             image_shape: (C, H, W): squares of a power of two from 16 up; mlp any.
             latent_dim: size of the noise: U[-1, 1] for theano and mlp, N(0, 1) for pytorch.
             network: theano (the first release), pytorch (the second's CIFAR-10 networks) or mlp (the toy's).
-            generator_channels: the unit of the generator's widths; 128 (default) at 32x32 and 64x64, 64 at 128x128; of mlp the
-                units of a hidden layer, 512.
+            generator_channels: the unit of the generator's widths; default 128, from 128x128 on 64; of mlp the units of a hidden
+                layer, default 512.
             discriminator_channels: channels after the first convolution, or hidden units; the same defaults.
             mu: survivors of an iteration, each of which has three children in the next one.
-            gamma: weight of diversity in the fitness. The Theano code's beta, on the log of the squared norm, is half of it:
-                0.004 is its CIFAR-10 setting; 0.002 at 64x64 and 128x128, 2 in the toy.
+            gamma: weight of diversity in the fitness. The Theano code's beta, on the log of the squared norm, is half of it: the
+                default is its CIFAR-10 setting, whatever the network and size; the code has 0.002 at 64x64 and 128x128, 2 in
+                the toy.
             penalty_weight: of a gradient penalty on the critic (2 in the Theano code, 10 in the other), whose first decay rate
                 is then 0, and which then has no batch norm.
-            lr: Adam's learning rate; 1e-4 in the toy.
+            lr: Adam's learning rate; the code has 1e-4 in the toy.
             discriminator_lr: the critic's; None = lr.
             betas: Adam's decay rates.
             d_steps: turns of the critic an iteration.
@@ -158,7 +160,7 @@ class EGAN(LatentModule):
         self.mu, self.gamma, self.penalty_weight = mu, gamma, penalty_weight
         self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
         self.latent_distribution = "normal" if network == "pytorch" else "uniform"
-        default = 512 if network == "mlp" else 128
+        default = 512 if network == "mlp" else 128 if height < LARGE else 64
         g_channels, d_channels = generator_channels or default, discriminator_channels or default
         generators = [self._generator_network(network, g_channels) for _ in range(mu)]
         self.waiting = nn.ModuleList(generators[1:]).requires_grad_(False)
