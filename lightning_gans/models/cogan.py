@@ -64,7 +64,7 @@ class CoGAN(ClassifyingModule):
         lr: float = 2e-4,
         discriminator_lr: float | None = None,
         betas: tuple[float, float] = (0.5, 0.999),
-        weight_decay: float = 5e-4,
+        weight_decay: float | None = None,
         classifier_weight: float | None = None,
         feature_weight: float = 0.01,
         **engine: Any,
@@ -82,7 +82,7 @@ class CoGAN(ClassifyingModule):
             lr: Adam's learning rate.
             discriminator_lr: the critics'; None = lr.
             betas: Adam's decay rates.
-            weight_decay: L2 penalty on weights; 1e-4 for faces.
+            weight_decay: L2 penalty on weights. Default: 5e-4, faces 1e-4.
             classifier_weight: with classes: of their cross entropy. Default: 10, digits_caffe 0.5.
             feature_weight: with classes: of the squared distance (a sum over features) between a generated pair's features.
             **engine: options of the engine.
@@ -106,7 +106,8 @@ class CoGAN(ClassifyingModule):
         if network != "faces" and not small:
             raise ValueError(f"images of {height}x{width}; network '{network}' allows only 28x28 (--data.size 28)")
         self.image_shape, self.latent_dim = (channels, height, width), latent_dim
-        self.lr, self.discriminator_lr, self.betas, self.weight_decay = lr, discriminator_lr, betas, weight_decay
+        self.lr, self.discriminator_lr, self.betas = lr, discriminator_lr, betas
+        self.weight_decay = (1e-4 if network == "faces" else 5e-4) if weight_decay is None else weight_decay
         self.latent_distribution = "normal" if network == "digits" else "uniform"
         if classifier_weight is None:
             classifier_weight = 0.5 if network == "digits_caffe" else 10.0

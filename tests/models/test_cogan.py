@@ -265,6 +265,24 @@ def test_defaults_are_the_pytorch_releases() -> None:
     assert [optimizer.param_groups[0]["weight_decay"] for optimizer in optimizers] == [5e-4, 5e-4]
 
 
+@pytest.mark.parametrize(
+    ("options", "decay"),
+    [
+        ({}, 5e-4),
+        ({"network": "digits_caffe"}, 5e-4),
+        ({"image_shape": (3, 16, 16)}, 1e-4),  # the Caffe code's faces
+        ({"image_shape": (3, 28, 28), "weight_decay": 0.0}, 0.0),
+        ({"image_shape": (3, 16, 16), "weight_decay": 2e-3}, 2e-3),
+    ],
+)
+def test_the_networks_weight_decay(options: dict[str, Any], decay: float) -> None:
+    model = CoGAN(**SMALL, **options)
+    assert model.weight_decay == decay
+    channels, side, _ = model.image_shape
+    optimizers = fit(model, 1, Domains(size=side, channels=channels, batch_size=8)).optimizers
+    assert [optimizer.param_groups[0]["weight_decay"] for optimizer in optimizers] == [decay, decay]
+
+
 def test_batches_it_cannot_use() -> None:
     model = CoGAN(**SMALL)
     a = torch.rand(4, 1, 28, 28)
