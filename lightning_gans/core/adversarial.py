@@ -181,6 +181,20 @@ class AdversarialModule(Optimization, ForeignWeights):
         """`noise` with a row for each image that the critic sees in this turn."""
         return self.noise(shape, distribution)
 
+    def of_turn(self, name: str, measure: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+        """What `measure` tells of a turn's whole batch, of which `batch` is a chunk; outside a turn, of `batch` itself.
+
+        It is asked once a turn and its answer kept under `name`. A loss that needs to know more of the images than its chunk
+        shows (their deviation, how many have labels) asks here: then chunks add up to the whole. Processes are `measure`'s
+        to join (`core/processes.py`).
+        """
+        turn = self._turn
+        if turn.batch is None:
+            return measure(batch)
+        if name not in turn.measured:
+            turn.measured[name] = measure(turn.batch)
+        return turn.measured[name]
+
     def record(self, name: str, tensor: Tensor) -> None:
         """Keep a tensor that is logged (its mean) and watched, but not differentiated; chunks of a turn are joined.
 
@@ -206,7 +220,7 @@ class AdversarialModule(Optimization, ForeignWeights):
         optimizer = self.optimizers()[list(self.players).index(player)]  # type: ignore[index]
         chunks = turns.cut(batch, self.accumulate)
         total: Terms = {}
-        with self._turn_of(player, len(chunks)) as turn:
+        with self._turn_of(player, batch, len(chunks)) as turn:
             optimizer.zero_grad()
             for index, chunk in enumerate(chunks):
                 turn.start_chunk(index)
@@ -220,15 +234,16 @@ class AdversarialModule(Optimization, ForeignWeights):
         return total
 
     @contextmanager
-    def _turn_of(self, player: str, chunks: int) -> Iterator[Turn]:
+    def _turn_of(self, player: str, batch: Batch, chunks: int) -> Iterator[Turn]:
         """The other player frozen, the noise of a new turn."""
         others = chain.from_iterable(weights for name, weights in self._weights.items() if name != player)
         self._turn, self._moving = self._new_turn(self._turn.number + 1, chunks), player
+        self._turn.batch = batch
         try:
             with turns.frozen(others):
                 yield self._turn
         finally:
-            self._moving = None
+            self._turn.batch = self._moving = None
 
     def _new_turn(self, number: int, chunks: int = 1) -> Turn:
         attached = self._trainer is not None

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lightning_gans.batch import Batch
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.processes import joint_deviation
 from lightning_gans.penalties import local_gradient_penalty
@@ -25,8 +24,6 @@ class NearRealModule(LatentModule):
     notebook). symmetric: x + scale s U[-1, 1), clipped to the images' range (compare_gan's later form)."""
     perturbation_scale: float
 
-    _deviation: Tensor | None = None
-
     def set_perturbation(self, perturbation: str, scale: float) -> None:
         """Choose the noise.
 
@@ -39,14 +36,6 @@ class NearRealModule(LatentModule):
             raise ValueError(f"perturbation_scale={scale}; allowed: 0 or more")
         self.perturbation, self.perturbation_scale = perturbation, scale
 
-    def discriminator_turn(self, batch: Batch) -> None:
-        """A turn whose noise has one scale: that of the whole turn's images, which chunks and processes share."""
-        self._deviation = joint_deviation(batch["images"])
-        try:
-            super().discriminator_turn(batch)
-        finally:
-            self._deviation = None
-
     def near_real_penalty(self, judge: Callable[[Tensor], Tensor], images: Tensor, *, low: float = -1.0) -> Tensor:
         """Mean of (||grad|| - 1)^2 at points beside real images, without its weight.
 
@@ -55,7 +44,8 @@ class NearRealModule(LatentModule):
             images: real ones (N, C, H, W) in [-1, 1].
             low: the lowest pixel of the range that `judge` and its gradient work in; the highest is 1.
         """
-        deviation = joint_deviation(images) if self._deviation is None else self._deviation
+        # One scale for the whole turn's images, which chunks and processes share.
+        deviation = self.of_turn("deviation", lambda whole: joint_deviation(whole["images"]), {"images": images})
         noise = self.noise(tuple(images.shape), "uniform")
         if self.perturbation == "one_sided":
             noise, shares = (noise + 1.0) / 2.0, (self.noise((len(images),), "uniform") + 1.0) / 2.0  # U[0, 1)

@@ -76,6 +76,10 @@ class Turn:
     chunk: int = 0
     calls: int = 0
     drawn: dict[int, Tensor] = field(default_factory=dict)
+    batch: dict[str, Tensor] | None = None
+    """This process's rows, which chunks are parts of; None outside an update."""
+    measured: dict[str, Tensor] = field(default_factory=dict)
+    """What was found out about `batch`, by name."""
 
     def start_chunk(self, chunk: int) -> None:
         """The next rows of the same draws: call c of every chunk is a slice of one draw."""

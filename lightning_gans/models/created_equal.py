@@ -243,7 +243,8 @@ class CreatedEqual(LatentModule):
             share = (self.noise((len(real),), "uniform") + 1.0) / 2.0  # U[0, 1)
             if self.formulation == "dragan":
                 noise = (self.noise(tuple(real.shape), "uniform") + 1.0) / 2.0
-                ends = pixels + 0.5 * joint_deviation(pixels) * noise
+                deviation = self.of_turn("deviation", _deviation_of_pixels, {"images": real})
+                ends = pixels + 0.5 * deviation * noise
             else:
                 ends = (fakes.float() + 1.0) / 2.0
             norms = gradient_norms(self._critic_of_pixels, pixels + share[:, None, None, None] * (ends - pixels))
@@ -252,6 +253,11 @@ class CreatedEqual(LatentModule):
     def _critic_of_pixels(self, pixels: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(2.0 * pixels - 1.0)
         return logits.sigmoid() if self.formulation == "dragan" else logits
+
+
+def _deviation_of_pixels(batch: Batch) -> Tensor:
+    """Of all processes' pixels in [0, 1], a scalar."""
+    return joint_deviation((batch["images"].float() + 1.0) / 2.0)
 
 
 def _check_image_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -412,3 +412,23 @@ def test_what_is_recorded_after_a_turn_has_no_chunks_to_join() -> None:
     fit(model, 2, images_loader(40, 4))
     assert model.records["discriminator/k"].tolist() == [1.0]
     assert model.records["generator/quality"].tolist() == [0.0, 0.0]
+
+
+def test_chunks_share_what_was_found_out_about_the_whole_turn() -> None:
+    asked: list[int] = []
+    told: list[int] = []
+
+    def count(batch: dict[str, Tensor]) -> Tensor:
+        asked.append(len(batch["images"]))
+        return torch.tensor(len(batch["images"]))
+
+    class Asks(Toy):
+        def discriminator_loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+            told.append(int(self.of_turn("count", count, batch)))
+            return super().discriminator_loss(batch)
+
+    model = Asks(accumulate=2, d_steps=2)
+    fit(model, 1, images_loader(40, 16))
+    assert asked == [8, 8]  # once for each of two turns
+    assert told == [8] * 4
+    assert int(model.of_turn("count", count, {"images": torch.zeros(3, 1, 8, 8)})) == 3  # no turn, no memory

@@ -159,6 +159,27 @@ def test_dragans_gradient_is_that_of_the_sigmoid_beside_real_images() -> None:
     assert penalty.item() == pytest.approx((norms - 1.0).square().mean().item(), rel=1e-5)
 
 
+def test_dragans_deviation_is_that_of_the_whole_turn() -> None:
+    images = torch.tensor([-1.0] * 4 + [1.0] * 4)[:, None, None, None].repeat(1, 1, 16, 16)  # a half is of one colour
+    loader = torch.utils.data.DataLoader([images], batch_size=None)
+    found = []
+    for accumulate in (1, 2):
+        torch.manual_seed(1)
+        model = tiny("dragan", accumulate=accumulate, share_fakes=False)
+        seen: list[Tensor] = []
+        judge = model._critic_of_pixels
+        model._critic_of_pixels = lambda pixels, judge=judge, seen=seen: (  # type: ignore[method-assign]
+            seen.append(pixels.detach()),
+            judge(pixels),
+        )[1]
+        fit(model, 1, loader)
+        assert len(seen) == accumulate
+        found.append(torch.cat(seen))
+    whole, halves = found
+    assert (whole - (images + 1.0) / 2.0).abs().amax(dim=(1, 2, 3)).min() > 0.0
+    torch.testing.assert_close(halves, whole)
+
+
 class Shrinks(nn.Module):
     """An error of half the mean pixel in [0, 1]."""
 
