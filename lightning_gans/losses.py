@@ -23,6 +23,7 @@ __all__ = [
     "feature_matching",
     "hinge_discriminator",
     "hinge_generator",
+    "label_counts",
     "least_squares_discriminator",
     "least_squares_generator",
     "mean_of_rows",
@@ -144,11 +145,21 @@ def real_logit(class_logits: Tensor) -> Tensor:
     return torch.logsumexp(class_logits, dim=1)
 
 
-def mean_of_rows(values: Tensor, rows: Tensor) -> Tensor:
-    """Mean over the rows that are chosen, 0 if none is: values (N, ...), rows bool (N,) -> (...)."""
-    share = rows.to(values.dtype) / rows.sum().clamp(min=1)  # (N,)
+def mean_of_rows(values: Tensor, rows: Tensor, *, count: Tensor | None = None) -> Tensor:
+    """Mean over the rows that are chosen, 0 if none is: values (N, ...), rows bool (N,) -> (...).
+
+    `count` is what their sum is divided by, a scalar; None: their number.
+    """
+    count = rows.sum() if count is None else count
+    share = rows.to(values.dtype) / (count + (count == 0))  # (N,)
     mean: Tensor = torch.tensordot(share, values, dims=1)
     return mean
+
+
+def label_counts(labels: Tensor) -> Tensor:
+    """How many rows have a label, and how many are labelled -1: (N,) -> float32 (2,)."""
+    known = labels >= 0
+    return torch.stack([known.sum(), (~known).sum()]).float()
 
 
 def unlabelled_rows(labels: Tensor) -> Tensor:
@@ -158,7 +169,12 @@ def unlabelled_rows(labels: Tensor) -> Tensor:
 
 
 def semi_supervised_discriminator(
-    class_logits: Tensor, labels: Tensor, fake_class_logits: Tensor, *, real_target: float = 1.0
+    class_logits: Tensor,
+    labels: Tensor,
+    fake_class_logits: Tensor,
+    *,
+    real_target: float = 1.0,
+    counts: Tensor | None = None,
 ) -> SemiSupervisedTerms:
     """Cross entropy of labelled images, and half the minimax critic's loss (arXiv:1606.03498, section 5, and its code).
 
@@ -167,11 +183,16 @@ def semi_supervised_discriminator(
         labels: (N,), 0 to K - 1, or -1 for unlabelled. If none is -1, all count as real images too.
         fake_class_logits: (M, K).
         real_target: below 1, one-sided label smoothing.
+        counts: (2,), see `label_counts`, what both kinds' sums are divided by. Where these rows are one of several chunks of a
+            batch: the batch's counts by the number of chunks; then the mean of the chunks' losses is the batch's. None: of
+            these rows.
     """
-    known = labels >= 0
-    labelled = F.cross_entropy(class_logits, labels, ignore_index=-1, reduction="sum") / known.sum().clamp(min=1)
+    known, hidden = (label_counts(labels) if counts is None else counts).unbind()
+    labelled = F.cross_entropy(class_logits, labels, ignore_index=-1, reduction="sum") / (known + (known == 0))
     logits = real_logit(class_logits)  # (N,)
-    real = mean_of_rows(F.softplus(logits) - real_target * logits, unlabelled_rows(labels))
+    rows = (labels < 0) | (hidden == 0)  # if none is -1, all count as real images too
+    count = torch.where(hidden > 0, hidden, len(labels))
+    real = mean_of_rows(F.softplus(logits) - real_target * logits, rows, count=count)
     return SemiSupervisedTerms(labelled, 0.5 * real, 0.5 * F.softplus(real_logit(fake_class_logits)).mean())
 
 

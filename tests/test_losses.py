@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from lightning_gans import losses
 from lightning_gans.losses import (
     feature_matching,
+    label_counts,
     minimax_discriminator,
     one_sided_discriminator,
     real_logit,
@@ -117,6 +118,22 @@ def test_semi_supervised_loss_without_one_or_the_other_kind() -> None:
     assert torch.isfinite(logits.grad).all()
     everything = semi_supervised_discriminator(logits, torch.tensor([0, 1, 1]), logits.detach())
     assert everything.real.item() == pytest.approx(none.real.item())  # then labelled images are real ones too
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1, 0, -1, -1], [0, -1, -1, -1, -1, -1], [1, 0, 1, 0, 1, 0], [-1] * 6])
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+def test_semi_supervised_losses_of_chunks_add_up_by_the_counts_of_all(labels: list[int], chunks: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, fakes, given = (
+        torch.randn(6, 2, generator=generator),
+        torch.randn(6, 2, generator=generator),
+        torch.tensor(labels),
+    )
+    counts = label_counts(given) / chunks
+    parts = zip(logits.chunk(chunks), given.chunk(chunks), fakes.chunk(chunks), strict=True)
+    found = [torch.stack(semi_supervised_discriminator(*part, counts=counts)) for part in parts]
+    whole = torch.stack(semi_supervised_discriminator(logits, given, fakes))
+    torch.testing.assert_close(torch.stack(found).mean(dim=0), whole)
 
 
 def test_one_sided_smoothing_is_smallest_at_its_target_and_leaves_fakes() -> None:

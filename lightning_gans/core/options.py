@@ -57,7 +57,8 @@ class EngineOptions(pl.LightningModule):
 
         Args:
             d_steps: discriminator turns an iteration; a batch is cut into as many parts.
-            accumulate: chunks each turn's part is cut into; their gradients add up to those of the whole part.
+            accumulate: chunks each turn's part is cut into; their gradients add up to those of the whole part, but for what looks
+                at a chunk alone: batch norm, dropout, minibatch discrimination, RaSGAN's and feature matching's means.
             share_fakes: draw fakes once an iteration and use them in both turns. Default: when d_steps and accumulate
                 are 1 and the discriminator goes first.
             ema_decay: decay of the generator's running average, in [0, 1); None keeps none.

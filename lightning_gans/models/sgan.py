@@ -4,10 +4,11 @@ Paper: Improved Techniques for Training GANs, Salimans et al. 2016, arXiv:1606.0
 of the fake class is fixed at 0, which takes nothing away. The generator matches mean features of real images.
 
 Where we differ: labelled and unlabelled images of a batch pass the discriminator together, with as many fakes as both (the
-code: as unlabelled ones), so minibatch discrimination compares both kinds of real images. Data-dependent starts see the
-first batch, not 500 images. The generator's turn sees the batch of the discriminator's, the code another. The running average
-of the discriminator is warmed up, and the generator has one too. Virtual batch norm is the paper's of ImageNet, brought to
-these networks; the weight of historical averaging, which neither paper nor code tells, is yours to choose.
+code: as unlabelled ones), so minibatch discrimination compares both kinds of real images. Features are matched within each
+chunk of each process (`accumulate`). Data-dependent starts see the first batch, not 500 images. The generator's turn sees the
+batch of the discriminator's, the code another. The running average of the discriminator is warmed up, and the generator has
+one too. Virtual batch norm is the paper's of ImageNet, brought to these networks; the weight of historical averaging, which
+neither paper nor code tells, is yours to choose.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.classifying import ClassifyingModule
 from lightning_gans.core.noise import Draw
+from lightning_gans.core.processes import average_
 from lightning_gans.core.techniques import TechniquesModule
 from lightning_gans.layers.virtual_batch_norm import WithReference
 from lightning_gans.losses import (
     FEATURE_DISTANCES,
     feature_matching,
+    label_counts,
     minimax_generator,
     real_logit,
     semi_supervised_discriminator,
@@ -162,7 +165,10 @@ class SGAN(TechniquesModule, ClassifyingModule):
             logits, fake_logits = self._judge(torch.cat([images, fakes]))[0].split([len(images), len(fakes)])
         self.record("real_logits", real_logit(logits))
         self.record("fake_logits", real_logit(fake_logits))
-        terms = semi_supervised_discriminator(logits, batch["labels"], fake_logits, real_target=self.real_target)
+        counts = self._label_counts(batch)
+        terms = semi_supervised_discriminator(
+            logits, batch["labels"], fake_logits, real_target=self.real_target, counts=counts
+        )
         weight = self.unsupervised_weight
         losses = {"labelled": terms.labelled, "real": weight * terms.real, "fake": weight * terms.fake}
         return {**losses, **self.historical("discriminator")}
@@ -177,6 +183,16 @@ class SGAN(TechniquesModule, ClassifyingModule):
         rows = unlabelled_rows(batch["labels"])
         matching = feature_matching(real_features, features, rows=rows, distance=self.feature_distance)
         return {"feature_matching": matching, **self.historical("generator")}
+
+    def _label_counts(self, batch: Batch) -> Tensor:
+        """Labelled and unlabelled rows (2,) of a chunk on average, over all chunks and processes of the turn."""
+
+        def measure(whole: Batch) -> Tensor:
+            counts = label_counts(whole["labels"])
+            average_([counts])
+            return counts * (len(batch["labels"]) / len(whole["labels"]))
+
+        return self.of_turn("label_counts", measure, batch)
 
     def _judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N, K) and features (N, F) of images."""
@@ -203,7 +219,7 @@ class SGAN(TechniquesModule, ClassifyingModule):
         low, high = (int(bound) for bound in torch.aminmax(batch["labels"]))
         if low < -1 or high >= (self.num_classes or 0):
             raise ValueError(f"labels from {low} to {high}; {allowed}")
-        if high < 0:
+        if not self._label_counts(batch)[0]:  # of all processes: one may have none
             raise ValueError("a batch without one labelled image for SGAN, which learns to classify; " + allowed)
 
     def class_logits(self, network: nn.Module, images: Tensor, **options: Any) -> Tensor:

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from tests.core.two_processes import STEPS, contracts, cross_replica, cross_replica_data, scorer, toy, toy_data
+from tests.core.toys import semi_supervised
+from tests.core.two_processes import (
+    STEPS,
+    contracts,
+    cross_replica,
+    cross_replica_data,
+    scorer,
+    semi_supervised_data,
+    toy,
+    toy_data,
+)
 from tests.training import fit
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +52,16 @@ def test_two_processes_equal_one(folder: Path, name: str, extra: dict[str, Any])
         assert torch.equal(first["state"][key], second["state"][key])
     assert first["images_seen"] == second["images_seen"] == one.images_seen
     assert first["iterations"] == second["iterations"] == STEPS
+
+
+@pytest.mark.parametrize("name", ["semi_supervised", "semi_supervised_accumulate"])
+def test_two_processes_weigh_labelled_images_like_one(folder: Path, name: str) -> None:
+    first, second = both(folder, name)
+    one = semi_supervised()
+    fit(one, STEPS, semi_supervised_data(1))
+    for key, value in one.state_dict().items():
+        torch.testing.assert_close(first["state"][key], value, atol=1e-6, rtol=1e-5, msg=key)
+        assert torch.equal(first["state"][key], second["state"][key])
 
 
 def test_two_processes_score_like_one_and_scoring_leaves_no_trace(folder: Path) -> None:

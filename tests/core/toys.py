@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from lightning_gans import SGAN
 from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.losses import wasserstein_discriminator, wasserstein_generator
 from lightning_gans.penalties import gradient_penalty
 
-__all__ = ["Toy", "images_loader"]
+__all__ = ["Toy", "images_loader", "semi_supervised"]
 
 SHAPE = (1, 8, 8)
 
@@ -59,6 +60,16 @@ class Toy(LatentModule):
 
     def generator_loss(self, batch: Batch) -> Terms:
         return {"adversarial": wasserstein_generator(self.discriminate(self.fakes(batch).images))}
+
+
+def semi_supervised(**options: Any) -> SGAN:
+    """An SGAN without batch norm and noise: two processes must equal one."""
+    torch.manual_seed(3)
+    named: dict[str, Any] = {"network": "mlp", "latent_dim": 3, "generator_objective": "minimax", "ema_decay": None}
+    model = SGAN((1, 8, 8), **named, **options)
+    generator = nn.Sequential(nn.Linear(3, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
+    model.set_players(generator, nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
+    return model
 
 
 def images_loader(n: int, batch_size: int, **options: Any) -> DataLoader[Any]:

@@ -19,10 +19,20 @@ from lightning_gans import BigGAN
 from lightning_gans.callbacks import Evaluate
 from lightning_gans.metrics.scores import Score
 from tests.contract import Contract, TranslationContract
-from tests.core.toys import Toy
+from tests.core.toys import Toy, semi_supervised
 from tests.training import fit
 
-__all__ = ["STEPS", "Scorer", "contracts", "cross_replica", "cross_replica_data", "scorer", "toy", "toy_data"]
+__all__ = [
+    "STEPS",
+    "Scorer",
+    "contracts",
+    "cross_replica",
+    "cross_replica_data",
+    "scorer",
+    "semi_supervised_data",
+    "toy",
+    "toy_data",
+]
 
 STEPS = 5
 
@@ -45,6 +55,18 @@ def toy(**options: Any) -> Toy:
 def toy_data(processes: int) -> Digits:
     """The same joint batch for any number of processes."""
     return Digits(size=8, batch_size=16 // processes)
+
+
+class FewLabels(Digits):
+    """Hides the labels of half the classes: processes and chunks have as many labelled rows as chance deals them."""
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return {**batch, "labels": batch["labels"].where(batch["labels"] < 5, -1)} if "labels" in batch else batch
+
+
+def semi_supervised_data(processes: int) -> FewLabels:
+    """The same joint batch for any number of processes."""
+    return FewLabels(size=8, batch_size=8 // processes)
 
 
 def cross_replica() -> BigGAN:
@@ -100,6 +122,10 @@ def main(folder: Path) -> None:
     torch.save(
         {"state": scored.state_dict(), "scores": scores, "best": callback.best}, folder / f"toy_scored-{rank}.pt"
     )
+    for name, extra in (("semi_supervised", {}), ("semi_supervised_accumulate", {"accumulate": 2})):
+        classifier = semi_supervised(**extra)
+        fit(classifier, STEPS, semi_supervised_data(2), **options)
+        torch.save({"state": classifier.state_dict()}, folder / f"{name}-{rank}.pt")
     joint = cross_replica()
     fit(joint, STEPS, cross_replica_data(2), **options)
     torch.save({"state": joint.state_dict()}, folder / f"cross_replica-{rank}.pt")

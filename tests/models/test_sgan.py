@@ -13,6 +13,7 @@ from lightning_gans import SGAN
 from lightning_gans.layers.minibatch_discrimination import MinibatchDiscrimination
 from lightning_gans.layers.weight_norm import WeightNorm
 from tests.contract import Contract
+from tests.core.toys import semi_supervised
 from tests.training import fit, trainer
 
 CONV: dict[str, Any] = {
@@ -109,6 +110,24 @@ def test_the_discriminators_loss() -> None:
     assert halved["labelled"].item() == pytest.approx(expected["labelled"])
     assert halved["real"].item() == pytest.approx(0.5 * (expected["real"] + 0.05 * evidence))
     assert halved["fake"].item() == pytest.approx(0.5 * expected["fake"])
+
+
+@pytest.mark.parametrize(
+    "labels", [[3, 1, 4, 1, -1, -1, -1, -1], [5, -1, -1, -1, -1, -1, -1, -1], [0, 1, 2, 3, 4, 5, 6, 7]]
+)
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_accumulated_chunks_are_the_whole_however_labels_lie(labels: list[int], accumulate: int) -> None:
+    images = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    loader = torch.utils.data.DataLoader([{"images": images, "labels": torch.tensor(labels)}] * 3, batch_size=None)
+    found = []
+    for chunks in (1, accumulate):
+        model = semi_supervised(accumulate=chunks)
+        fit(model, 3, loader)
+        losses = {name: loss.item() for name, loss in model.terms.items()}
+        found.append((losses, torch.cat([weight.detach().flatten() for weight in model.parameters()])))
+    (whole, weights), (halves, others) = found
+    assert halves == pytest.approx(whole, rel=1e-5)
+    torch.testing.assert_close(others, weights, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
