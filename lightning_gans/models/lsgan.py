@@ -4,7 +4,9 @@ Paper: Least Squares Generative Adversarial Networks, Mao et al. 2016, arXiv:161
 
 Where we differ: the code sums a batch's squares where the paper, and we, take the mean; Adam hardly notices. Its network for
 Chinese characters normalises the dense layer at each position of a map; we do so at each channel, as its LSUN network does.
-Convolutions pad both sides alike (TensorFlow pads one side more). The mixture of Gaussians in two dimensions is left out.
+Convolutions pad both sides alike (TensorFlow pads one side more). RMSProp's mean of squares starts at zeros, TensorFlow's at ones,
+which makes its first steps far shorter; and the constant that keeps the root from 0 is added to the root, there to the mean. The
+mixture of Gaussians in two dimensions is left out.
 """
 
 from __future__ import annotations
@@ -200,7 +202,7 @@ class LSGAN(LatentModule):
             a: code of fakes for the critic; None: as `targets` says.
             b: code of real images for the critic; None: as `targets` says.
             c: what the generator wants the critic to say of its fakes; None: as `targets` says.
-            optimizer: adam or rmsprop (stability tests; TensorFlow's settings).
+            optimizer: adam or rmsprop (stability tests; TensorFlow's decay of 0.9).
             lr: learning rate; default 1e-3 for lsun, else 2e-4.
             discriminator_lr: the critic's; None = lr.
             betas: Adam's decay rates.
@@ -253,7 +255,7 @@ class LSGAN(LatentModule):
         return {"adversarial": least_squares_generator(self.fake_logits(batch), target=self.c)}
 
     def configure_optimizers(self) -> Any:
-        """Adam, or RMSProp with TensorFlow's decay of 0.9."""
+        """Adam, or RMSProp with TensorFlow's decay of 0.9 and the root of its constant, 1e-10."""
         if self.optimizer == "adam":
             return super().configure_optimizers()
         return [
