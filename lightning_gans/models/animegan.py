@@ -69,8 +69,8 @@ class AnimeGAN(NearRealModule):
             adversarial_weight: of the adversarial loss, in both turns. Default: the number of tags; 34 without tags.
             tag_weight: of the cross-entropy of tags, summed over tags.
             penalty_weight: of the gradient penalty.
-            perturbation: where it is taken: one_sided or symmetric, as in DRAGAN.
-            perturbation_scale: of its noise, in deviations of the batch's pixels.
+            perturbation: where it is taken: one_sided, symmetric or normal, as in DRAGAN.
+            perturbation_scale: of its noise, in deviations of the batch's pixels; for normal of pixels in [-1, 1].
             lr: Adam's learning rate.
             discriminator_lr: the critic's; None = lr.
             betas: Adam's decay rates.

@@ -3,9 +3,10 @@
 Paper: On Convergence and Stability of GANs, Kodali et al. 2017, arXiv:1705.07215. Code: kodalinaveen3/DRAGAN (a notebook, MNIST).
 
 Where we differ: which noise moves the points is told by `perturbation`. Default is the notebook's, which pushes pixels up only;
-the paper's text has normal noise instead, of a variance without a unit, which is left out. The deviation that scales the noise is
-that of a turn's images on all processes. The square root in the norm has 1e-12 inside. The convolutional networks are DCGAN's
-("torch"), the critic's without batch norm, because the penalty is per sample; much public code keeps it.
+the paper's text has normal noise of a variance c without a unit (`normal`, whose `perturbation_scale` is yours to choose). The
+deviation that scales the other kinds is that of a turn's images on all processes. The square root in the norm has 1e-12 inside.
+The convolutional networks are DCGAN's ("torch"), the critic's without batch norm, because the penalty is per sample; much public
+code keeps it.
 """
 
 from __future__ import annotations
@@ -102,8 +103,9 @@ class DRAGAN(NearRealModule):
             penalty_weight: of the gradient penalty.
             perturbation: one_sided: a random share, one a sample, of the way to x + scale s U[0, 1), s the deviation of all
                 pixels of the batch (the notebook). symmetric: x + scale s U[-1, 1), clipped to the images' range
-                (compare_gan's later form).
-            perturbation_scale: `scale` of it.
+                (compare_gan's later form). normal: x + scale N(0, 1) (the paper's text).
+            perturbation_scale: `scale` of it; for normal the deviation of pixels in [-1, 1], the root of the paper's c, for which
+                the default is no suggestion.
             lr: Adam's learning rate.
             discriminator_lr: the discriminator's; None = lr.
             betas: Adam's decay rates.

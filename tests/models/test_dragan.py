@@ -25,6 +25,11 @@ class TestNormAndSymmetric(Contract):
         return DRAGAN((3, 16, 16), **{**SMALL, **given})
 
 
+class TestNormal(Contract):
+    def tiny(self, **options: Any) -> DRAGAN:
+        return DRAGAN((1, 16, 16), perturbation="normal", **{**SMALL, **options})
+
+
 class TestMLP(Contract):
     def tiny(self, **options: Any) -> DRAGAN:
         return DRAGAN((1, 8, 8), network="mlp", **{**SMALL, **options})
@@ -100,6 +105,28 @@ def test_symmetric_noise_is_clipped_to_the_range() -> None:
     assert points.min().item() == -1.0
 
 
+@pytest.mark.parametrize("colour", [0.0, 1.0])
+def test_noise_of_the_paper_is_normal_whatever_the_images(colour: float) -> None:
+    model = DRAGAN((1, 16, 16), perturbation="normal", perturbation_scale=0.3, **SMALL)
+    images = torch.full((64, 1, 16, 16), colour)  # no deviation
+    _, points = judged(model, images)
+    steps = points - images
+    assert steps.mean().item() == pytest.approx(0.0, abs=0.01)
+    assert steps.std().item() == pytest.approx(0.3, rel=0.03)
+    assert (steps.abs() > 0.6).float().mean().item() == pytest.approx(0.0455, rel=0.2)  # beyond two deviations
+    torch.testing.assert_close(
+        steps.flatten(1).std(dim=1), torch.full((64,), 0.3), atol=0.06, rtol=0.0
+    )  # in full, no share
+
+
+def test_normal_noise_is_as_large_in_the_range_the_network_works_in() -> None:
+    model = DRAGAN((1, 8, 8), network="mlp", perturbation="normal", perturbation_scale=0.3, **SMALL)
+    images = torch.rand(64, 1, 8, 8) * 2 - 1
+    model.discriminator = critic = Critic(torch.randn(1, 8, 8))
+    model.discriminator_loss({"images": images})
+    assert (critic.seen[-1] - images).std().item() == pytest.approx(0.3, rel=0.05)
+
+
 def test_penalty_is_taken_near_real_images_only() -> None:
     model = DRAGAN((1, 16, 16), perturbation_scale=0.0, **SMALL)
     images = torch.rand(5, 1, 16, 16)
@@ -143,8 +170,8 @@ def test_defaults_are_the_notebooks() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"^network 'cnn'; allowed: dcgan, mlp$"):
         DRAGAN(network="cnn")
-    with pytest.raises(ValueError, match=r"^perturbation 'normal'; allowed: one_sided, symmetric$"):
-        DRAGAN(perturbation="normal")
+    with pytest.raises(ValueError, match=r"^perturbation 'uniform'; allowed: one_sided, symmetric, normal$"):
+        DRAGAN(perturbation="uniform")
     with pytest.raises(ValueError, match=r"^perturbation_scale=-1.0; allowed: 0 or more$"):
         DRAGAN(perturbation_scale=-1.0)
     with pytest.raises(ValueError, match=r"^images of 28x28; allowed: square, a power of two from 16 up"):
