@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -29,11 +30,11 @@ class NearRealModule(LatentModule):
         """Choose the noise.
 
         Raises:
-            ValueError: an unknown perturbation, or a scale below 0.
+            ValueError: an unknown perturbation, or a scale that is not 0 or more.
         """
         if perturbation not in PERTURBATIONS:
             raise ValueError(f"perturbation '{perturbation}'; allowed: {', '.join(PERTURBATIONS)}")
-        if scale < 0.0:
+        if not 0.0 <= scale < math.inf:
             raise ValueError(f"perturbation_scale={scale}; allowed: 0 or more")
         self.perturbation, self.perturbation_scale = perturbation, scale
 

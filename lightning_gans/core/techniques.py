@@ -5,6 +5,8 @@ Historical averaging remembers the weights after each move; virtual batch norm a
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -33,7 +35,7 @@ class TechniquesModule(LatentModule):
         Raises:
             ValueError: a negative weight.
         """
-        if weight < 0.0:
+        if not 0.0 <= weight < math.inf:
             raise ValueError(f"historical_weight={weight}; allowed: 0 or more")
         self.historical_weight = weight
         kept = players if weight else {}

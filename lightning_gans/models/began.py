@@ -10,6 +10,7 @@ halves the learning rate when its measure of convergence stalls (`halve_patience
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -183,7 +184,7 @@ class BEGAN(LatentModule):
         if not 0.0 <= gamma <= 1.0:
             raise ValueError(f"gamma={gamma}; allowed: from 0 to 1")
         for name, rate in (("lambda_k", lambda_k), ("lr_floor", lr_floor)):
-            if rate < 0.0:
+            if not 0.0 <= rate < math.inf:
                 raise ValueError(f"{name}={rate}; allowed: 0 or more")
         counts = {"halve_every": halve_every, "halve_patience": halve_patience, "stop_patience": stop_patience}
         for name, count in {**counts, "measure_window": measure_window}.items():

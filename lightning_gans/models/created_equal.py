@@ -14,6 +14,7 @@ measures them once more after it. The code counts turns of the critic, we count 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -169,10 +170,10 @@ class CreatedEqual(LatentModule):
             raise ValueError(f"formulation '{formulation}'; allowed: {', '.join(FORMULATIONS)}")
         chosen = FORMULATIONS[formulation]
         super().__init__(d_steps=chosen.d_steps if d_steps is None else d_steps, **engine)
-        if weight_clip <= 0.0:
+        if not 0.0 < weight_clip < math.inf:
             raise ValueError(f"weight_clip={weight_clip}; allowed: more than 0")
         for name, weight in (("penalty_weight", penalty_weight), ("lambda_k", lambda_k)):
-            if weight < 0.0:
+            if not 0.0 <= weight < math.inf:
                 raise ValueError(f"{name}={weight}; allowed: 0 or more")
         if not 0.0 <= gamma <= 1.0:
             raise ValueError(f"gamma={gamma}; allowed: from 0 to 1")

@@ -112,11 +112,13 @@ class DRAGAN(NearRealModule):
             **engine: options of the engine.
 
         Raises:
-            ValueError: an unknown network or perturbation, an image shape it cannot build, or a scale below 0.
+            ValueError: an unknown network or perturbation, an image shape it cannot build, or a negative weight or scale.
         """
         super().__init__(**engine)
         if network not in NETWORKS:
             raise ValueError(f"network '{network}'; allowed: {', '.join(NETWORKS)}")
+        if not 0.0 <= penalty_weight < math.inf:
+            raise ValueError(f"penalty_weight={penalty_weight}; allowed: 0 or more")
         channels, height, width = image_shape
         self.image_shape, self.latent_dim, self.network = (channels, height, width), latent_dim, network
         self.penalty_weight = penalty_weight

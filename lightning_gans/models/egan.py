@@ -16,6 +16,7 @@ The toy's perceptrons are `network: mlp`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -153,7 +154,7 @@ class EGAN(LatentModule):
         if mu < 1:
             raise ValueError(f"mu={mu}; allowed: 1 or more")
         for name, weight in (("gamma", gamma), ("penalty_weight", penalty_weight)):
-            if not 0.0 <= weight < float("inf"):
+            if not 0.0 <= weight < math.inf:
                 raise ValueError(f"{name}={weight}; allowed: 0 or more")
         channels, height, width = image_shape
         self.image_shape, self.latent_dim = (channels, height, width), latent_dim

@@ -11,6 +11,7 @@ mixture of Gaussians in two dimensions is left out.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -209,8 +210,8 @@ class LSGAN(LatentModule):
             **engine: options of the engine.
 
         Raises:
-            ValueError: an unknown network, optimiser or choice of targets, codes that are equal, an image shape a network
-                cannot build, or no classes for hwdb.
+            ValueError: an unknown network, optimiser or choice of targets, codes that are equal or no numbers, an image shape a
+                network cannot build, or no classes for hwdb.
         """
         super().__init__(**engine)
         for name, value, allowed in (
@@ -222,6 +223,9 @@ class LSGAN(LatentModule):
                 raise ValueError(f"{name} '{value}'; allowed: {', '.join(allowed)}")
         codes = (code if given is None else given for given, code in zip((a, b, c), TARGETS[targets], strict=True))
         self.a, self.b, self.c = codes
+        for name, code in (("a", self.a), ("b", self.b), ("c", self.c)):
+            if not math.isfinite(code):
+                raise ValueError(f"{name}={code}; allowed: a finite number")
         if self.a == self.b:
             raise ValueError(f"a={self.a}, b={self.b}; allowed: two codes that differ")
         channels, height, width = image_shape

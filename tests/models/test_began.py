@@ -1,5 +1,6 @@
 """Facts of Berthelot et al. 2017, and the contract for both of its encoders."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,8 @@ def test_defaults_are_the_papers() -> None:
         ({"gamma": 1.5}, "gamma=1.5; allowed: from 0 to 1"),
         ({"lambda_k": -0.1}, "lambda_k=-0.1; allowed: 0 or more"),
         ({"lr_floor": -1.0}, "lr_floor=-1.0; allowed: 0 or more"),
+        ({"lambda_k": math.nan}, "lambda_k=nan; allowed: 0 or more"),
+        ({"lr_floor": math.inf}, "lr_floor=inf; allowed: 0 or more"),
         ({"halve_every": 0}, "halve_every=0; allowed: None, or 1 or more"),
         ({"halve_patience": 0}, "halve_patience=0; allowed: None, or 1 or more"),
         ({"stop_patience": -1}, "stop_patience=-1; allowed: None, or 1 or more"),

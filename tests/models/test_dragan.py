@@ -172,7 +172,9 @@ def test_errors() -> None:
         DRAGAN(network="cnn")
     with pytest.raises(ValueError, match=r"^perturbation 'uniform'; allowed: one_sided, symmetric, normal$"):
         DRAGAN(perturbation="uniform")
-    with pytest.raises(ValueError, match=r"^perturbation_scale=-1.0; allowed: 0 or more$"):
-        DRAGAN(perturbation_scale=-1.0)
+    for name in ("perturbation_scale", "penalty_weight"):
+        for value in (-1.0, math.nan, math.inf):
+            with pytest.raises(ValueError, match=rf"^{name}={value}; allowed: 0 or more$"):
+                DRAGAN(**{name: value})
     with pytest.raises(ValueError, match=r"^images of 28x28; allowed: square, a power of two from 16 up"):
         DRAGAN((1, 28, 28))

@@ -1,5 +1,6 @@
 """Facts of Mao et al. 2016, and the contract for its networks and codes."""
 
+import math
 import re
 from typing import Any
 
@@ -168,6 +169,8 @@ def test_defaults_are_the_papers() -> None:
         ({"targets": "zero"}, "targets 'zero'; allowed: binary, pearson"),
         ({"optimizer": "sgd"}, "optimizer 'sgd'; allowed: adam, rmsprop"),
         ({"a": 1.0}, "a=1.0, b=1.0; allowed: two codes that differ"),
+        ({"a": math.nan}, "a=nan; allowed: a finite number"),
+        ({"c": math.inf}, "c=inf; allowed: a finite number"),
         ({"image_shape": (1, 28, 28)}, "images of 28x28; network 'lsun' allows multiples of 16"),
         ({"image_shape": (1, 30, 28), "network": "hwdb"}, "images of 30x28; network 'hwdb' allows multiples of 4"),
         (
