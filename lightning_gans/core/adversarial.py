@@ -121,6 +121,8 @@ class AdversarialModule(Optimization, ForeignWeights):
         named = normalize_batch(batch, check=self._first_batch or self._writes_log, first=self._first_batch)
         if self._first_batch:
             self.check_batch(named)
+        elif self._writes_log or self.device.type == "cpu":
+            self.check_labels(named)
         for key, value in named.items():
             if value.dim() == 4:
                 named[key] = value.contiguous(memory_format=self._memory_format)
@@ -130,11 +132,16 @@ class AdversarialModule(Optimization, ForeignWeights):
         """Refuse a first batch that does not suit the networks.
 
         Raises:
-            ValueError: images of another shape than `image_shape`.
+            ValueError: images of another shape than `image_shape`; see also `check_labels`.
         """
         if "images" in batch and tuple(batch["images"].shape[1:]) != self.image_shape:
             given, built = (shape_text(shape) for shape in (batch["images"].shape[1:], self.image_shape))
             raise ValueError(f"images of {given}; this model was built for {built} (image_shape)")
+        self.check_labels(batch)
+
+    def check_labels(self, batch: Batch) -> None:
+        """Refuse a batch whose labels or tags the networks cannot take: the first one, and later ones where a look at them makes
+        no accelerator wait (on the CPU, and in iterations that write the log)."""
 
     def initialize(self, batch: Batch) -> None:
         """A start that depends on data: called once, before the first iteration, with process 0's batch on all."""

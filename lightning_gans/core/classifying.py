@@ -36,10 +36,12 @@ class ClassifyingModule(LatentModule):
             int64 (N,) on CPU, 0 to num_classes - 1.
 
         Raises:
-            ValueError: a model that was built without classes.
+            ValueError: a model that was built without classes, or a batch_size below 1.
         """
         if self.num_classes is None:
             raise ValueError(f"predict of a {type(self).__name__} that was built without classes (num_classes)")
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}; allowed: 1 or more")
         found = [self.classes_of(part, ema).cpu() for part in images.split(batch_size)]
         return torch.cat(found) if found else torch.empty(0, dtype=torch.long)
 

@@ -18,7 +18,7 @@ from lightning_gans.core.adversarial import AdversarialModule
 from lightning_gans.core.noise import Draw, draw, stream
 from lightning_gans.registry import nearest
 
-__all__ = ["EYE_COLOURS", "HAIR_COLOURS", "ConditionalModule", "tag_groups"]
+__all__ = ["EYE_COLOURS", "HAIR_COLOURS", "ConditionalModule", "check_range", "tag_groups"]
 
 # fmt: off
 HAIR_COLOURS = ("blonde", "brown", "black", "blue", "pink", "purple", "green", "red", "silver", "white", "orange", "aqua", "grey")
@@ -36,6 +36,17 @@ def tag_groups(tags: Sequence[str]) -> list[list[int]]:
     """Places of the tags of which an image has exactly one: colours of hair, colours of eyes; where there are two or more."""
     groups = [[place for place, tag in enumerate(tags) if tag in group] for group in GROUPS]
     return [group for group in groups if len(group) > 1]
+
+
+def check_range(labels: Tensor, least: int, num_classes: int, allowed: str) -> None:
+    """Refuse labels (N,) outside `least` to num_classes - 1; waits for the device.
+
+    Raises:
+        ValueError: names the range found, and `allowed`.
+    """
+    low, high = (int(bound) for bound in torch.aminmax(labels))
+    if low < least or high >= num_classes:
+        raise ValueError(f"labels from {low} to {high}; {allowed}")
 
 
 class TagPlaces(NamedTuple):
@@ -189,8 +200,8 @@ class ConditionalModule(AdversarialModule):
             raise ValueError(f"labels {sorted(set(given.tolist()))}; allowed: 0 to {classes - 1}")
         return given[turn % len(given)]
 
-    def check_condition(self, batch: Batch) -> None:
-        """Refuse a first batch without what a conditional generator is told.
+    def check_labels(self, batch: Batch) -> None:
+        """Refuse a batch without what a conditional generator is told.
 
         Raises:
             ValueError: no labels or ones outside the classes; no tags, or of another number.
@@ -208,6 +219,4 @@ class ConditionalModule(AdversarialModule):
         allowed = f"allowed: a label an image, 0 to {(self.num_classes or 0) - 1}"
         if "labels" not in batch:
             raise ValueError(f"a batch without labels for a model with classes; {allowed}")
-        low, high = (int(bound) for bound in torch.aminmax(batch["labels"]))
-        if low < 0 or high >= (self.num_classes or 0):
-            raise ValueError(f"labels from {low} to {high}; {allowed}")
+        check_range(batch["labels"], 0, self.num_classes or 0, allowed)

@@ -112,12 +112,3 @@ class LatentModule(SamplingModule):
                 "share_fakes=True; allowed: only with one turn of each player on as many fakes as real images"
             )
         return possible and (not self.redraws_fakes if self.share_fakes is None else self.share_fakes)
-
-    def check_batch(self, batch: Batch) -> None:
-        """Refuse a first batch without the classes or tags that a conditional generator needs.
-
-        Raises:
-            ValueError: images of another shape; no labels or tags, or ones that the model does not know.
-        """
-        super().check_batch(batch)
-        self.check_condition(batch)

@@ -130,11 +130,7 @@ class SamplingModule(ConditionalModule):
 
         `indices` names which of the n images to draw, such as a process's share, `range(rank, n, world)`.
         """
-        if n < 0:
-            raise ValueError(f"n={n}; allowed: 0 or more")
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}; allowed: 1 or more")
-        self._check_truncation(truncation)
+        self.check_sampling(n, batch_size, truncation)
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         told = self.conditions(n, seed, labels, tags)
         chosen = range(n) if indices is None else indices
@@ -149,6 +145,18 @@ class SamplingModule(ConditionalModule):
             )
             for row in rows
         )
+
+    def check_sampling(self, n: int, batch_size: int, truncation: float) -> None:
+        """Refuse numbers that nothing can be sampled by.
+
+        Raises:
+            ValueError: n, batch_size or truncation out of range.
+        """
+        if n < 0:
+            raise ValueError(f"n={n}; allowed: 0 or more")
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}; allowed: 1 or more")
+        self._check_truncation(truncation)
 
     def pictures(self, n: int, *, seed: int, labels: Tensor | None = None) -> Tensor:
         """What a grid of samples shows: `generate`'s images; a model of pairs lays them side by side, (n, C, H, 2 W)."""

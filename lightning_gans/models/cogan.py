@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from lightning_gans.batch import Batch, normalize_batch, shape_text
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.classifying import ClassifyingModule
+from lightning_gans.core.conditions import check_range
 from lightning_gans.losses import non_saturating_discriminator, non_saturating_generator
 from lightning_gans.networks.coupled import (
     CoupledDigitsDiscriminator,
@@ -93,8 +94,13 @@ class CoGAN(ClassifyingModule):
         super().__init__(**engine)
         if num_classes is not None and num_classes < 2:
             raise ValueError(f"num_classes={num_classes}; allowed: None, or 2 or more")
-        for name, weight in (("classifier_weight", classifier_weight), ("feature_weight", feature_weight)):
-            if weight is not None and weight < 0.0:
+        weights = {
+            "classifier_weight": classifier_weight,
+            "feature_weight": feature_weight,
+            "weight_decay": weight_decay,
+        }
+        for name, weight in weights.items():
+            if weight is not None and not 0.0 <= weight < math.inf:
                 raise ValueError(f"{name}={weight}; allowed: 0 or more")
         self.num_classes, self.feature_weight = num_classes, feature_weight
         channels, height, width = image_shape
@@ -188,13 +194,18 @@ class CoGAN(ClassifyingModule):
             raise ValueError(
                 f"{len(batch['a'])} images of a and {len(batch['b'])} of b; allowed: as many of both in a batch"
             )
+
+    def check_labels(self, batch: Batch) -> None:
+        """With classes, refuse a batch without labels of domain a's images, or with ones outside the classes.
+
+        Raises:
+            ValueError: such labels.
+        """
         if self.num_classes is not None:
             allowed = f"allowed: a label an image of domain a, 0 to {self.num_classes - 1} (--data.labels true)"
             if "labels" not in batch:
                 raise ValueError(f"a batch without labels for a CoGAN that learns to classify; {allowed}")
-            low, high = (int(bound) for bound in torch.aminmax(batch["labels"]))
-            if low < 0 or high >= self.num_classes:
-                raise ValueError(f"labels from {low} to {high}; {allowed}")
+            check_range(batch["labels"], 0, self.num_classes, allowed)
 
     # ---------------------------------------------------------------- classification
 
@@ -238,8 +249,7 @@ class CoGAN(ClassifyingModule):
         Raises:
             ValueError: n, batch_size or truncation out of range.
         """
-        if n < 0 or batch_size < 1 or not 0.0 <= truncation < math.inf:
-            raise ValueError(f"n={n}, batch_size={batch_size}, truncation={truncation}; allowed: from 0, 1 and 0 up")
+        self.check_sampling(n, batch_size, truncation)
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         batches = [
             self.render_pairs(

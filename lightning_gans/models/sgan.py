@@ -13,6 +13,7 @@ neither paper nor code tells, is yours to choose.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from lightning_gans.batch import Batch
 from lightning_gans.core.adversarial import Terms
 from lightning_gans.core.classifying import ClassifyingModule
+from lightning_gans.core.conditions import check_range
 from lightning_gans.core.noise import Draw
 from lightning_gans.core.processes import average_
 from lightning_gans.core.techniques import TechniquesModule
@@ -125,13 +127,13 @@ class SGAN(TechniquesModule, ClassifyingModule):
             raise ValueError(f"g_steps={g_steps}; allowed: 1 or more")
         if not 0.0 < real_target <= 1.0:
             raise ValueError(f"real_target={real_target}; allowed: above 0, up to 1")
-        if unsupervised_weight < 0.0:
+        if not 0.0 <= unsupervised_weight < math.inf:
             raise ValueError(f"unsupervised_weight={unsupervised_weight}; allowed: 0 or more")
         self.num_classes, self.latent_dim = num_classes, latent_dim
         self.image_shape = (image_shape[0], image_shape[1], image_shape[2])
         self.g_steps, self.generator_objective, self.feature_distance = g_steps, objective, distance
         self.unsupervised_weight, self.real_target = unsupervised_weight, real_target
-        self.lr = lr or (3e-3 if network == "mlp" else 3e-4)
+        self.lr = (3e-3 if network == "mlp" else 3e-4) if lr is None else lr
         self.discriminator_lr, self.betas = discriminator_lr, betas
         self.sees_batch = minibatch_discrimination
         kernels = KERNELS if minibatch_discrimination else 0
@@ -210,17 +212,26 @@ class SGAN(TechniquesModule, ClassifyingModule):
         """Refuse a first batch from which no class can be learnt.
 
         Raises:
-            ValueError: images of another shape, no labels, or labels outside the classes.
+            ValueError: images of another shape, no labels or none but -1, or labels outside the classes.
         """
         super().check_batch(batch)
-        allowed = f"allowed: 0 to {(self.num_classes or 0) - 1}, -1 = unlabelled"
-        if "labels" not in batch:
-            raise ValueError(f"a batch without labels for SGAN, which learns to classify; {allowed}")
-        low, high = (int(bound) for bound in torch.aminmax(batch["labels"]))
-        if low < -1 or high >= (self.num_classes or 0):
-            raise ValueError(f"labels from {low} to {high}; {allowed}")
         if not self._label_counts(batch)[0]:  # of all processes: one may have none
-            raise ValueError("a batch without one labelled image for SGAN, which learns to classify; " + allowed)
+            raise ValueError(
+                f"a batch without one labelled image for SGAN, which learns to classify; {self._allowed_labels()}"
+            )
+
+    def check_labels(self, batch: Batch) -> None:
+        """Refuse a batch without labels, or with ones outside the classes.
+
+        Raises:
+            ValueError: such labels.
+        """
+        if "labels" not in batch:
+            raise ValueError(f"a batch without labels for SGAN, which learns to classify; {self._allowed_labels()}")
+        check_range(batch["labels"], -1, self.num_classes or 0, self._allowed_labels())
+
+    def _allowed_labels(self) -> str:
+        return f"allowed: 0 to {(self.num_classes or 0) - 1}, -1 = unlabelled"
 
     def class_logits(self, network: nn.Module, images: Tensor, **options: Any) -> Tensor:
         """Class logits (N, num_classes) of images."""

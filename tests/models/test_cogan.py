@@ -216,9 +216,11 @@ def test_generated_pairs() -> None:
     assert model.generate_pairs(0).shape == (0, 2, 1, 28, 28)
     side_by_side = model.pictures(2, seed=3)
     torch.testing.assert_close(side_by_side, torch.cat([pairs[:2, 0], pairs[:2, 1]], dim=3))
-    with pytest.raises(ValueError, match=r"^n=-1, batch_size=64, truncation=1\.0; allowed: from 0, 1 and 0 up$"):
+    with pytest.raises(ValueError, match=r"^n=-1; allowed: 0 or more$"):
         model.generate_pairs(-1)
-    with pytest.raises(ValueError, match=r"truncation=nan; allowed: from 0, 1 and 0 up$"):
+    with pytest.raises(ValueError, match=r"^batch_size=0; allowed: 1 or more$"):
+        model.generate_pairs(1, batch_size=0)
+    with pytest.raises(ValueError, match=r"^truncation=nan; allowed: 0 or more"):
         model.generate_pairs(1, truncation=float("nan"))
 
 
@@ -309,8 +311,10 @@ def test_batches_it_cannot_use() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"^num_classes=1; allowed: None, or 2 or more$"):
         CoGAN(num_classes=1)
-    with pytest.raises(ValueError, match=r"^classifier_weight=-1; allowed: 0 or more$"):
-        CoGAN(num_classes=10, classifier_weight=-1)
+    for name in ("classifier_weight", "feature_weight", "weight_decay"):
+        for value in (-1, math.nan):
+            with pytest.raises(ValueError, match=rf"^{name}={value}; allowed: 0 or more$"):
+                CoGAN(num_classes=10, **{name: value})
     with pytest.raises(ValueError, match=r"predict of a CoGAN that was built without classes \(num_classes\)$"):
         CoGAN(**SMALL).predict(torch.zeros(1, 1, 28, 28))
     with pytest.raises(ValueError, match=r"^network 'mnist'; allowed: digits, digits_caffe, faces$"):

@@ -236,6 +236,8 @@ def test_it_classifies_by_the_average_of_the_discriminator() -> None:
     assert torch.equal(model.predict(data.test_dataset.images), model.predict(data.test_dataset.images, ema=False))
     assert model.discriminator.training
     assert model.predict(data.test_dataset.images[:0]).shape == (0,)
+    with pytest.raises(ValueError, match=r"^batch_size=0; allowed: 1 or more$"):
+        model.predict(data.test_dataset.images, batch_size=0)
 
 
 def test_defaults_are_the_papers() -> None:
@@ -249,6 +251,7 @@ def test_defaults_are_the_papers() -> None:
     )
     assert (model.feature_distance, mlp.feature_distance, mlp.lr) == ("mean_absolute", "mean_squared", 3e-3)
     assert (model.real_target, model.historical_weight, model.unsupervised_weight) == (1.0, 0.0, 1.0)
+    assert SGAN((1, 28, 28), network="mlp", lr=0.0).lr == 0.0
     assert not model.is_conditional
     latents = model.latents(50, lambda shape, distribution: torch.rand(shape) * 2 - 1)
     assert 0 <= latents.min() < 0.1
@@ -282,6 +285,8 @@ def test_the_features_that_are_matched(network: str, features: int) -> None:
         ({"real_target": 1.1}, "real_target=1.1; allowed: above 0, up to 1"),
         ({"unsupervised_weight": -1.0}, "unsupervised_weight=-1.0; allowed: 0 or more"),
         ({"historical_weight": -1.0}, "historical_weight=-1.0; allowed: 0 or more"),
+        ({"unsupervised_weight": math.nan}, "unsupervised_weight=nan; allowed: 0 or more"),
+        ({"historical_weight": math.nan}, "historical_weight=nan; allowed: 0 or more"),
         (
             {"image_shape": (1, 28, 28)},
             "images of 28x28; allowed: square, a power of two from 16 up (nearest: 16 or 32)",
@@ -310,6 +315,24 @@ def test_labels_it_cannot_learn_from(labels: list[int] | None, message: str) -> 
     loader = torch.utils.data.DataLoader([batch], batch_size=None)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         trainer(1).fit(SGAN((1, 16, 16), **MLP), loader)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 12], "labels from 0 to 12; allowed: 0 to 9, -1 = unlabelled"),
+        (None, "a batch without labels for SGAN, which learns to classify; allowed: 0 to 9, -1 = unlabelled"),
+    ],
+)
+def test_labels_of_later_batches_it_cannot_learn_from(labels: list[int] | None, message: str) -> None:
+    images = torch.zeros(2, 1, 16, 16)
+    later = {"images": images, **({} if labels is None else {"labels": torch.tensor(labels)})}
+    hidden = {"images": images, "labels": torch.tensor([-1, -1])}  # is allowed after the first
+    batches = [{"images": images, "labels": torch.tensor([0, -1])}, hidden, later]
+    model = SGAN((1, 16, 16), **MLP)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        trainer(3).fit(model, torch.utils.data.DataLoader(batches, batch_size=None))
+    assert model.iterations == 2
 
 
 def test_images_without_labels_cannot_validate_it() -> None:
