@@ -35,6 +35,7 @@ from lightning_gans.batch import Batch
 from lightning_gans.callbacks import RunCheckpoint
 from lightning_gans.cli.errors import UsageError
 from lightning_gans.core.adversarial import Terms
+from lightning_gans.losses import FEATURE_DISTANCES
 from lightning_gans.registry import nearest
 
 __all__ = ["main"]
@@ -100,6 +101,7 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
         decay_start=options.iterations * 2 // 3,  # the last third, as the code's for CIFAR-10
         ema_decay=EMA_DECAY,
         unsupervised_weight=0.0 if arm == "labels" else 1.0,
+        feature_distance=options.feature_distance,
     )
     errors, clock = Errors(data, options.iterations), Clock(time.perf_counter)
     trainer = pl.Trainer(
@@ -125,6 +127,7 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
         "iterations": options.iterations,
         "learning_rate": options.learning_rate,
         "labelled_fraction": fraction,
+        "feature_distance": model.feature_distance,
         "minutes": round(clock.seconds / 60, 2),
         "errors": errors.found,
     }
@@ -134,6 +137,8 @@ def result(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """A run's result, from its file or from training."""
     labels = options.labels_per_class or LABELS[options.data]
     settings = f"{options.iterations}-{options.learning_rate:g}-{_fraction(arm, options):g}"
+    if arm == "sgan" and options.feature_distance:
+        settings += f"-{options.feature_distance}"
     name = f"{options.data}-{labels}-{arm}-{settings}-{seed}.json"
     path = options.out / name
     if not path.is_file():
@@ -198,6 +203,9 @@ def main() -> None:
     parser.add_argument("--learning_rate", type=float, default=3e-3, help="of both; default the paper's MNIST's")
     parser.add_argument("--labels_per_class", type=int, help="default 10 on digits, 100 on Fashion-MNIST")
     parser.add_argument("--labelled_fraction", type=float, default=0.5, help="of SGAN's batches")
+    parser.add_argument(
+        "--feature_distance", choices=FEATURE_DISTANCES, help="of SGAN's generator; default the model's"
+    )
     parser.add_argument("--arms", default=",".join(ARMS), help="labels (alone), sgan; with one there is no table")
     parser.add_argument("--out", type=Path, default=Path("semi_supervised"), help="folder of the results")
     parser.add_argument("--root", help="folder of the data")
