@@ -220,7 +220,7 @@ def test_generated_pairs() -> None:
         model.generate_pairs(-1)
     with pytest.raises(ValueError, match=r"^batch_size=0; allowed: 1 or more$"):
         model.generate_pairs(1, batch_size=0)
-    with pytest.raises(ValueError, match=r"^truncation=nan; allowed: 0 or more"):
+    with pytest.raises(ValueError, match=r"^truncation=nan; allowed: more than 0, 1 = none$"):
         model.generate_pairs(1, truncation=float("nan"))
 
 
