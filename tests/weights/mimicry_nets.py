@@ -10,15 +10,18 @@ from torch.nn.utils import spectral_norm as hook
 __all__ = ["Critic", "Generator"]
 
 
-class Normalised(nn.Conv2d):
-    """A convolution that steps its power iteration in evaluation too, without keeping the vector."""
+class Stepping(nn.Module):
+    """A layer that steps its power iteration in evaluation too, without keeping the vector."""
 
-    def __init__(self, *arguments: int, padding: int = 0) -> None:
-        super().__init__(*arguments, padding=padding)
-        self.register_buffer("sn_u", torch.randn(1, self.out_channels))
+    weight: nn.Parameter
+    sn_u: Tensor
+    sn_sigma: Tensor
+
+    def keep(self) -> None:
+        self.register_buffer("sn_u", torch.randn(1, len(self.weight)))
         self.register_buffer("sn_sigma", torch.ones(1))
 
-    def forward(self, maps: Tensor) -> Tensor:
+    def normalised(self) -> Tensor:
         matrix = self.weight.flatten(1)
         with torch.no_grad():
             v = F.normalize(self.sn_u @ matrix)
@@ -27,45 +30,34 @@ class Normalised(nn.Conv2d):
         if self.training:
             self.sn_u.copy_(u)
             self.sn_sigma.copy_(sigma.detach())
-        return self._conv_forward(maps, self.weight / sigma, self.bias)
+        return self.weight / sigma
 
 
-class NormalisedHead(nn.Linear):
-    """The same for the last layer."""
+class Normalised(Stepping, nn.Conv2d):
+    def __init__(self, *arguments: int, padding: int = 0) -> None:
+        super().__init__(*arguments, padding=padding)
+        self.keep()
 
+    def forward(self, maps: Tensor) -> Tensor:
+        return self._conv_forward(maps, self.normalised(), self.bias)
+
+
+class NormalisedHead(Stepping, nn.Linear):
     def __init__(self, *arguments: int) -> None:
         super().__init__(*arguments)
-        self.register_buffer("sn_u", torch.randn(1, self.out_features))
-        self.register_buffer("sn_sigma", torch.ones(1))
+        self.keep()
 
     def forward(self, features: Tensor) -> Tensor:
-        with torch.no_grad():
-            v = F.normalize(self.sn_u @ self.weight)
-            u = F.normalize(v @ self.weight.t())
-        sigma = (u @ self.weight @ v.t()).squeeze()
-        if self.training:
-            self.sn_u.copy_(u)
-            self.sn_sigma.copy_(sigma.detach())
-        return F.linear(features, self.weight / sigma, self.bias)
+        return F.linear(features, self.normalised(), self.bias)
 
 
-class ClassVectors(nn.Embedding):
-    """The same for an embedding."""
-
+class ClassVectors(Stepping, nn.Embedding):
     def __init__(self, *arguments: int) -> None:
         super().__init__(*arguments)
-        self.register_buffer("sn_u", torch.randn(1, self.num_embeddings))
-        self.register_buffer("sn_sigma", torch.ones(1))
+        self.keep()
 
     def forward(self, labels: Tensor) -> Tensor:
-        with torch.no_grad():
-            v = F.normalize(self.sn_u @ self.weight)
-            u = F.normalize(v @ self.weight.t())
-        sigma = (u @ self.weight @ v.t()).squeeze()
-        if self.training:
-            self.sn_u.copy_(u)
-            self.sn_sigma.copy_(sigma.detach())
-        return F.embedding(labels, self.weight / sigma)
+        return F.embedding(labels, self.normalised())
 
 
 class ClassNorm(nn.Module):
