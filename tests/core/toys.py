@@ -15,7 +15,7 @@ from lightning_gans.core.latent import LatentModule
 from lightning_gans.losses import wasserstein_discriminator, wasserstein_generator
 from lightning_gans.penalties import gradient_penalty
 
-__all__ = ["Toy", "images_loader", "semi_supervised"]
+__all__ = ["Toy", "images_loader", "seeded", "semi_supervised", "weights"]
 
 SHAPE = (1, 8, 8)
 
@@ -62,6 +62,11 @@ class Toy(LatentModule):
         return {"adversarial": wasserstein_generator(self.discriminate(self.fakes(batch).images))}
 
 
+def seeded(**options: Any) -> Toy:
+    torch.manual_seed(1)
+    return Toy(**options)
+
+
 def semi_supervised(**options: Any) -> SGAN:
     """An SGAN without batch norm and noise: two processes must equal one."""
     torch.manual_seed(3)
@@ -76,3 +81,7 @@ def images_loader(n: int, batch_size: int, **options: Any) -> DataLoader[Any]:
     """A user's own loader: tuples of float images in [-1, 1], in a fixed order."""
     images = torch.rand(n, *SHAPE, generator=torch.Generator().manual_seed(7)) * 2 - 1
     return DataLoader(TensorDataset(images, torch.arange(n) % 10), batch_size=batch_size, **options)
+
+
+def weights(model: torch.nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
