@@ -91,18 +91,18 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
         data = DATA[options.data](
             size=28, batch_size=BATCH, labels_per_class=labels, labelled_fraction=fraction, seed=seed, root=options.root
         )
-    cls = LabelsOnly if arm == "labels" else SGAN
-    model = cls(
-        data.image_shape,
-        data.num_classes,
-        network="mlp",
-        lr=options.learning_rate,
-        lr_schedule="constant_linear",
-        decay_start=options.iterations * 2 // 3,  # the last third, as the code's for CIFAR-10
-        ema_decay=EMA_DECAY,
-        unsupervised_weight=0.0 if arm == "labels" else 1.0,
-        feature_distance=options.feature_distance,
-    )
+        cls = LabelsOnly if arm == "labels" else SGAN
+        model = cls(
+            data.image_shape,
+            data.num_classes,
+            network="mlp",
+            lr=options.learning_rate,
+            lr_schedule="constant_linear",
+            decay_start=options.iterations * 2 // 3,  # the last third, as the code's for CIFAR-10
+            ema_decay=EMA_DECAY,
+            unsupervised_weight=0.0 if arm == "labels" else options.unsupervised_weight,
+            feature_distance=options.feature_distance,
+        )
     errors, clock = Errors(data, options.iterations), Clock(time.perf_counter)
     trainer = pl.Trainer(
         accelerator=options.accelerator,
@@ -127,6 +127,7 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
         "iterations": options.iterations,
         "learning_rate": options.learning_rate,
         "labelled_fraction": fraction,
+        "unsupervised_weight": model.unsupervised_weight,
         "feature_distance": model.feature_distance,
         "minutes": round(clock.seconds / 60, 2),
         "errors": errors.found,
@@ -139,6 +140,8 @@ def result(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     settings = f"{options.iterations}-{options.learning_rate:g}-{_fraction(arm, options):g}"
     if arm == "sgan" and options.feature_distance:
         settings += f"-{options.feature_distance}"
+    if arm == "sgan" and options.unsupervised_weight != 1.0:
+        settings += f"-{options.unsupervised_weight:g}"
     name = f"{options.data}-{labels}-{arm}-{settings}-{seed}.json"
     path = options.out / name
     if not path.is_file():
@@ -203,6 +206,7 @@ def main() -> None:
     parser.add_argument("--learning_rate", type=float, default=3e-3, help="of both; default the paper's MNIST's")
     parser.add_argument("--labels_per_class", type=int, help="default 10 on digits, 100 on Fashion-MNIST")
     parser.add_argument("--labelled_fraction", type=float, default=0.5, help="of SGAN's batches")
+    parser.add_argument("--unsupervised_weight", type=float, default=1.0, help="in SGAN's loss; default the paper's, 1")
     parser.add_argument(
         "--feature_distance", choices=FEATURE_DISTANCES, help="of SGAN's generator; default the model's"
     )

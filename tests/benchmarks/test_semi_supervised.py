@@ -27,10 +27,31 @@ def test_wrong_options_are_told_in_one_line(
     assert not out.exists()
 
 
-def test_a_wrong_share_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ("--arms", "sgan", "--labelled_fraction", "2", "--out", tmp_path)
-    message = "error: labelled_fraction 2.0; allowed: above 0, up to 1\n"
-    assert says("semi_supervised", *arguments, capsys=capsys) == (1, message)
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--labelled_fraction", "2", "labelled_fraction 2.0; allowed: above 0, up to 1"),
+        ("--unsupervised_weight", "-1", "unsupervised_weight=-1.0; allowed: 0 or more"),
+    ],
+)
+def test_wrong_settings_are_told_in_one_line(
+    option: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--arms", "sgan", option, value, "--out", tmp_path)
+    assert says("semi_supervised", *arguments, capsys=capsys) == (1, f"error: {message}\n")
+
+
+def test_settings_of_sgan_make_files_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A weight that is not the default is in the name of SGAN's file, not in that of the labels alone."""
+    runs = {"labels-3000-0.003-1": 30.0, "sgan-3000-0.003-0.5-3": 15.0, "sgan-3000-0.003-0.5": 1.0}
+    for name, error in runs.items():
+        (tmp_path / f"digits-10-{name}-1.json").write_text(json.dumps({"seed": 1, "errors": {"3000": error}}))
+    arguments = ["--seeds", "1", "--unsupervised_weight", "3", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["semi_supervised.py", *arguments])
+    importlib.import_module("semi_supervised").main()
+    assert "| 1 | 30.00 | 30.00 | 15.00 | 50.0 (of its best: 50.0) |" in capsys.readouterr().out
 
 
 def test_results_that_are_there_are_read(
