@@ -24,6 +24,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from plot import HEIGHT, WIDTH, Plot
+from results import keep
 
 from datamodules import import_data, list_data
 from datamodules.base import ImageDataModule
@@ -144,9 +145,7 @@ def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
             sum(p.numel() for p in player.parameters()) for player in (module.generator, module.discriminator)
         ],
     }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(result, indent=1))
-    partial.replace(path)
+    keep(path, result)
     return result
 
 

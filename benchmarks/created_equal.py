@@ -34,6 +34,7 @@ from clock import Clock
 from errors import one_line_errors
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger, WandbLogger
+from results import keep
 from torch import Tensor, nn
 
 from datamodules import import_data
@@ -201,13 +202,6 @@ def checkpoint_of(folder: Path, asked: dict[str, Any]) -> Path | None:
         return None
     check_same(last, torch.load(last, map_location="cpu", weights_only=False).get("settings"), asked)
     return last
-
-
-def keep(path: Path, value: dict[str, Any]) -> None:
-    """Written whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(value, indent=1) + "\n")
-    part.replace(path)
 
 
 def train(

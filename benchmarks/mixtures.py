@@ -31,6 +31,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from PIL import Image, ImageDraw
+from results import keep
 from torch import Tensor
 
 from datamodules import Gaussians
@@ -123,13 +124,6 @@ def run(data_name: Any, name: str, seed: int, options: argparse.Namespace) -> di
     return {"data": data_name, "model": name, "seed": seed, "settings": chosen, **judge.found}
 
 
-def keep(path: Path, result: dict[str, Any]) -> None:
-    """Written whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(result))
-    part.replace(path)
-
-
 def known(path: Path, chosen: dict[str, Any]) -> dict[str, Any] | None:
     """A finished run of these settings."""
     if not path.is_file():
@@ -216,7 +210,7 @@ def main() -> None:
                 result = known(path, settings(name, options))
                 if result is None:
                     result = run(data_name, name, seed, options)
-                    keep(path, result)
+                    keep(path, result, indent=None)
                 results.append(result)
                 told = {moment: {k: v for k, v in result[moment].items() if k != "points"} for moment in MOMENTS}
                 print(json.dumps({"data": data_name, "model": name, "seed": seed, **told}), flush=True)

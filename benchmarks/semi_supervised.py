@@ -28,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from clock import Clock
 from errors import one_line_errors
+from results import keep
 
 from datamodules import Digits, FashionMNIST
 from lightning_gans import SGAN
@@ -146,9 +147,7 @@ def result(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     path = options.out / name
     if not path.is_file():
         found = train(arm, seed, options, path.with_suffix(""))
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(found, indent=1))
-        os.replace(partial, path)
+        keep(path, found)
     read: dict[str, Any] = json.loads(path.read_text())
     print(f"{name}: {list(read['errors'].values())[-1]:.2f} %", flush=True)
     return read

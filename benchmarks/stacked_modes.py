@@ -27,6 +27,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from clock import Clock
+from results import keep
 
 from datamodules import Digits, StackedMNIST
 from lightning_gans import DCGAN, EGAN, WGANGP
@@ -103,9 +104,7 @@ def score(name: str, seed: int, options: argparse.Namespace, classifier: DomainF
     found = judge((to_uint8(images) for images in drawn), classifier)
     result = {"model": name, "seed": seed, "settings": chosen, "modes": found.modes, "kl": found.kl, "seconds": seconds}
     result["pictures"] = to_uint8(module.generate(ROW * ROWS, seed=0)).tolist()
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(result))
-    part.replace(path)
+    keep(path, result, indent=None)
     return result
 
 

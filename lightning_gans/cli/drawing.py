@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from lightning_gans.cli.errors import UsageError
 from lightning_gans.core.latent import LatentModule
 from lightning_gans.core.loading import load
 from lightning_gans.core.pictures import save_grid
+from lightning_gans.core.writing import whole_file
 
 __all__ = ["check_out", "find_device", "load_sampler", "write_images", "write_picture", "write_walk"]
 
@@ -116,9 +116,7 @@ def write_walk(module: LatentModule, n: int, steps: int, seed: int, ema: bool, b
 
 def _write_array(batches: Iterable[Tensor], shape: tuple[int, ...], out: Path) -> None:
     """A ``.npy`` file written as images come, under its name only once it is whole."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
-    try:
+    with whole_file(out) as part:
         array: Any = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
         start = 0
         for batch in batches:
@@ -126,9 +124,6 @@ def _write_array(batches: Iterable[Tensor], shape: tuple[int, ...], out: Path) -
             start += len(batch)
         array.flush()
         del array
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _with_bar(batches: Iterable[Tensor], n: int) -> Iterator[Tensor]:

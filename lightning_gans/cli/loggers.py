@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import importlib.util
 import inspect
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
 from lightning_gans.cli.errors import UsageError, did_you_mean
+from lightning_gans.core.writing import whole_file
 
 __all__ = ["MetricsFile", "check_loggers", "default_loggers", "drop_rows", "make_loggers"]
 
@@ -112,12 +112,10 @@ def drop_rows(path: Path, iteration: int) -> None:
         reader = csv.DictReader(file)
         columns = list(reader.fieldnames or [])
         rows = [row for row in reader if row.get("step", "").isdigit() and int(row["step"]) < iteration]
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=columns)
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(part, path)
 
 
 class MetricsFile(CSVLogger):

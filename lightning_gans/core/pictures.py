@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from lightning_gans.batch import to_uint8
+from lightning_gans.core.writing import whole_file
 
 __all__ = ["class_rows", "grid", "save_grid", "square"]
 
@@ -75,13 +75,7 @@ def save_grid(images: Tensor, path: str | os.PathLike[str], columns: int | None 
         OSError: the file cannot be written.
     """
     picture = grid(images, columns or square(len(images)))
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
     channels_last = picture.squeeze(0) if len(picture) == 1 else picture.permute(1, 2, 0)  # (H', W') or (H', W', C)
-    try:
+    with whole_file(path) as part:
         Image.fromarray(channels_last.contiguous().numpy()).save(part, format="PNG")
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
     return picture

@@ -1,4 +1,4 @@
-"""Checkpoints are written whole or not at all, and a full disk says so."""
+"""Files are written whole or not at all, and a full disk says so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_gans.core.writing import write_checkpoint
+from lightning_gans.core.writing import whole_file, write_checkpoint
+
+
+def test_a_file_gets_its_name_once_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "table.md"
+    with whole_file(path) as part:
+        part.write_text("first")
+        assert not path.exists()
+    assert path.read_text() == "first"
+    with pytest.raises(UnicodeEncodeError), whole_file(path) as part:
+        part.write_text("half, then a lone surrogate: \ud800", encoding="utf-8")
+    assert path.read_text() == "first"
+    assert os.listdir(path.parent) == ["table.md"]
 
 
 def test_no_space_when_the_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
