@@ -23,6 +23,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from errors import check_positive, one_line_errors
 from plot import HEIGHT, WIDTH, Plot
 from results import keep
 
@@ -77,9 +78,10 @@ class Budget(pl.Callback):
 
 def prepared(name: str, options: argparse.Namespace) -> tuple[LatentModule, ImageDataModule, dict[str, Any]]:
     """A model, its data and its recipe's settings."""
+    cls = import_model(name)
     source = choose_recipe(name, options.data)
     if source is None:
-        raise SystemExit(f"there is no recipe for '{name}'")
+        raise ValueError(f"there is no recipe for '{name}'")
     chosen = fit_to(source, name, options.data)
     settings = {"model": chosen.get("model", {}), "data": chosen.get("data", {"size": 32, "batch_size": 64})}
     places = {} if options.root is None else {"root": options.root}
@@ -87,7 +89,6 @@ def prepared(name: str, options: argparse.Namespace) -> tuple[LatentModule, Imag
     data.prepare_data()
     data.setup("fit")
     pl.seed_everything(options.seed, verbose=False)
-    cls = import_model(name)
     classes = {} if name == "dcgan" else {"num_classes": data.num_classes}
     return cls(image_shape=data.image_shape, **classes, **settings["model"]), data, settings
 
@@ -95,17 +96,18 @@ def prepared(name: str, options: argparse.Namespace) -> tuple[LatentModule, Imag
 def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train and score one model, or read what a former call found."""
     path = options.out / f"{name}-{options.seed}.json"
-    module, data, settings = prepared(name, options)
-    asked = {"data": options.data, "minutes": options.minutes, "n": options.n, "settings": settings}
-    if path.is_file():
-        result: dict[str, Any] = json.loads(path.read_text())
-        if {key: result[key] for key in asked} != asked:
-            raise SystemExit(f"{path} was made with other settings; name another --out")
-        return result
-    reference = DatasetImages(data.train_dataset, data.image_shape, options.data)
-    extractor = choose_features("domain", options.data, reference)
-    if not isinstance(extractor, FeatureExtractor):
-        raise SystemExit(f"no features for {options.data}")
+    with one_line_errors():
+        module, data, settings = prepared(name, options)
+        asked = {"data": options.data, "minutes": options.minutes, "n": options.n, "settings": settings}
+        if path.is_file():
+            result: dict[str, Any] = json.loads(path.read_text())
+            if {key: result[key] for key in asked} != asked:
+                raise ValueError(f"{path} was made with other settings; name another --out")
+            return result
+        reference = DatasetImages(data.train_dataset, data.image_shape, options.data)
+        extractor = choose_features("domain", options.data, reference)
+        if not isinstance(extractor, FeatureExtractor):
+            raise ValueError(f"no features for {options.data}")
 
     def score(count: int, metrics: list[str]) -> dict[str, float]:
         module.eval()
@@ -186,6 +188,8 @@ def main() -> None:
     parser.add_argument("--root", help="folder of the data")
     parser.add_argument("--out", type=Path, default=Path("class_conditional"))
     options = parser.parse_args()
+    with one_line_errors():
+        check_positive(minutes=options.minutes, marks=options.marks, n=options.n, curve_n=options.curve_n)
     options.out.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", category=UserWarning, module="pytorch_lightning")
     torch.set_num_threads(1)

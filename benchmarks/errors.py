@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from lightning_gans.cli.errors import UsageError, exit_code, one_line, say
 
-__all__ = ["one_line_errors"]
+__all__ = ["check_positive", "one_line_errors"]
 
 
 @contextmanager
@@ -22,3 +22,14 @@ def one_line_errors() -> Iterator[None]:
     except (UsageError, ValueError, OSError) as error:
         say(f"error: {one_line(error)}")
         raise SystemExit(exit_code(error)) from error
+
+
+def check_positive(**options: float) -> None:
+    """Refuse what a benchmark cannot measure with.
+
+    Raises:
+        UsageError: a number that is not above 0.
+    """
+    for name, value in options.items():
+        if not value > 0:
+            raise UsageError(f"{name} {value:g}; allowed: above 0")

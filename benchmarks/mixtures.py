@@ -30,6 +30,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from errors import check_positive, one_line_errors
 from PIL import Image, ImageDraw
 from results import keep
 from torch import Tensor
@@ -196,6 +197,14 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3, help="Adam's, of both players (default 1e-3)")
     parser.add_argument("--out", type=Path, default=Path("mixtures"))
     options = parser.parse_args()
+    with one_line_errors():
+        check_positive(
+            iterations=options.iterations,
+            seconds=options.seconds,
+            units=options.units,
+            batch=options.batch,
+            lr=options.lr,
+        )
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     for message in (".*does not have many workers.*", ".*in eval mode at the start.*"):

@@ -27,7 +27,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from clock import Clock
-from errors import one_line_errors
+from errors import check_positive, one_line_errors
 from results import keep
 
 from datamodules import Digits, FashionMNIST
@@ -217,8 +217,7 @@ def main() -> None:
     options.iterations = options.iterations or ITERATIONS[options.data]
     with one_line_errors():
         arms, seeds = _arms(options.arms), _seeds(options.seeds)
-        if options.iterations < 1:
-            raise UsageError(f"iterations {options.iterations}; allowed: 1 or more")
+        check_positive(iterations=options.iterations, learning_rate=options.learning_rate)
     options.out.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", category=UserWarning, module="pytorch_lightning")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

@@ -27,6 +27,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from clock import Clock
+from errors import check_positive, one_line_errors
 from results import keep
 
 from datamodules import Digits, StackedMNIST
@@ -63,7 +64,8 @@ def judge(pictures: Any, classifier: DomainFeatures) -> ClassModes:
 def run(name: str, seed: int, chosen: dict[str, Any], data: StackedMNIST, folder: Path) -> tuple[LatentModule, float]:
     """Train to the end, or go on where a run was cut; and the CPU seconds that it took."""
     pl.seed_everything(seed, verbose=False)
-    module = MODELS[name][0](image_shape=data.image_shape, **chosen["model"])
+    with one_line_errors():
+        module = MODELS[name][0](image_shape=data.image_shape, **chosen["model"])
     clock = Clock()
     runner = pl.Trainer(
         max_steps=chosen["iterations"],
@@ -98,7 +100,8 @@ def score(name: str, seed: int, options: argparse.Namespace, classifier: DomainF
         if result["settings"] == chosen:
             return result
     marks = "-".join(str(value) for value in (name, seed, options.size, options.batch, options.channels))
-    data = StackedMNIST(size=options.size, batch_size=options.batch, seed=seed)
+    with one_line_errors():
+        data = StackedMNIST(size=options.size, batch_size=options.batch, seed=seed)
     module, seconds = run(name, seed, chosen, data, options.out / marks)
     drawn = module.generate_batches(options.samples, seed=0, batch_size=PASS)
     found = judge((to_uint8(images) for images in drawn), classifier)
@@ -159,6 +162,10 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=SAMPLES, help=f"that are judged (default {SAMPLES})")
     parser.add_argument("--out", type=Path, default=Path("stacked_modes"))
     options = parser.parse_args()
+    with one_line_errors():
+        check_positive(
+            iterations=options.iterations, channels=options.channels, batch=options.batch, samples=options.samples
+        )
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     for message in (".*does not have many workers.*", ".*in eval mode at the start.*"):

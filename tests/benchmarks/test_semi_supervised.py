@@ -16,7 +16,7 @@ from tests.benchmarks.wrong import says
         (["--arms", "x"], "unknown arm 'x'. Choose from: labels, sgan"),
         (["--arms", "labels,sgans"], "unknown arm 'sgans'. Did you mean 'sgan'? Choose from: labels, sgan"),
         (["--seeds", "0,one"], "seeds '0,one'; allowed: whole numbers, by comma"),
-        (["--iterations", "-1"], "iterations -1; allowed: 1 or more"),
+        (["--iterations", "-1"], "iterations -1; allowed: above 0"),
     ],
 )
 def test_wrong_options_are_told_in_one_line(
