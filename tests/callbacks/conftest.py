@@ -83,3 +83,9 @@ def run(tmp_path: Path, digits: Callable[..., Digits]) -> Callable[..., pl.Train
 def same() -> Callable[[dict[str, Tensor], dict[str, Tensor]], bool]:
     """Are two state dicts bit-identical?"""
     return lambda one, two: one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where checkpoints of a run are kept."""
+    return tmp_path / "checkpoints"

@@ -58,3 +58,12 @@ def test_a_signal_saves_and_ends_with_one(tmp_path: Path, number: signal.Signals
     assert said in err
     assert "Traceback" not in err
     assert (metrics.parent / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_the_package_runs_as_a_program(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lightning_gans", "generat"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith("error: unknown command 'generat'. Did you mean generate?")
+    assert found.stderr.count("\n") == 1
