@@ -97,7 +97,8 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
             data.image_shape,
             data.num_classes,
             network="mlp",
-            lr=options.learning_rate,
+            lr=_generator_rate(options),
+            discriminator_lr=options.learning_rate,
             lr_schedule="constant_linear",
             decay_start=options.iterations * 2 // 3,  # the last third, as the code's for CIFAR-10
             ema_decay=EMA_DECAY,
@@ -127,6 +128,7 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
         "seed": seed,
         "iterations": options.iterations,
         "learning_rate": options.learning_rate,
+        "generator_learning_rate": None if arm == "labels" else _generator_rate(options),
         "labelled_fraction": fraction,
         "unsupervised_weight": model.unsupervised_weight,
         "feature_distance": model.feature_distance,
@@ -143,6 +145,8 @@ def result(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         settings += f"-{options.feature_distance}"
     if arm == "sgan" and options.unsupervised_weight != 1.0:
         settings += f"-{options.unsupervised_weight:g}"
+    if arm == "sgan" and _generator_rate(options) != options.learning_rate:
+        settings += f"-generator{options.generator_learning_rate:g}"
     name = f"{options.data}-{labels}-{arm}-{settings}-{seed}.json"
     path = options.out / name
     if not path.is_file():
@@ -190,6 +194,12 @@ def _fraction(arm: str, options: argparse.Namespace) -> float:
     return 1.0 if arm == "labels" else float(options.labelled_fraction)
 
 
+def _generator_rate(options: argparse.Namespace) -> float:
+    """The learning rate of SGAN's generator."""
+    rate = options.generator_learning_rate
+    return float(options.learning_rate if rate is None else rate)
+
+
 def _row(name: str, values: tuple[float, float, float]) -> str:
     last, best, joint = values
     fewer = [f"{100 * (1 - joint / other):.1f}" if other else "-" for other in (last, best)]
@@ -202,7 +212,10 @@ def main() -> None:
     parser.add_argument("--data", choices=sorted(DATA), default="digits")
     parser.add_argument("--iterations", type=int, help="of both; default 3,000 on digits, 4,000 on Fashion-MNIST")
     parser.add_argument("--seeds", default="0,1,2", help="by comma: of the weights, the order and the choice of labels")
-    parser.add_argument("--learning_rate", type=float, default=3e-3, help="of both; default the paper's MNIST's")
+    parser.add_argument(
+        "--learning_rate", type=float, default=3e-3, help="of both classifiers; default the paper's MNIST's"
+    )
+    parser.add_argument("--generator_learning_rate", type=float, help="of SGAN's generator; default its classifier's")
     parser.add_argument("--labels_per_class", type=int, help="default 10 on digits, 100 on Fashion-MNIST")
     parser.add_argument("--labelled_fraction", type=float, default=0.5, help="of SGAN's batches")
     parser.add_argument("--unsupervised_weight", type=float, default=1.0, help="in SGAN's loss; default the paper's, 1")
@@ -217,7 +230,8 @@ def main() -> None:
     options.iterations = options.iterations or ITERATIONS[options.data]
     with one_line_errors():
         arms, seeds = _arms(options.arms), _seeds(options.seeds)
-        check_positive(iterations=options.iterations, learning_rate=options.learning_rate)
+        rates = {"learning_rate": options.learning_rate, "generator_learning_rate": _generator_rate(options)}
+        check_positive(iterations=options.iterations, **rates)
     options.out.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", category=UserWarning, module="pytorch_lightning")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

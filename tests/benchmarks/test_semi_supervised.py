@@ -17,6 +17,7 @@ from tests.benchmarks.wrong import says
         (["--arms", "labels,sgans"], "unknown arm 'sgans'. Did you mean 'sgan'? Choose from: labels, sgan"),
         (["--seeds", "0,one"], "seeds '0,one'; allowed: whole numbers, by comma"),
         (["--iterations", "-1"], "iterations -1; allowed: above 0"),
+        (["--generator_learning_rate", "0"], "generator_learning_rate 0; allowed: above 0"),
     ],
 )
 def test_wrong_options_are_told_in_one_line(
@@ -41,14 +42,23 @@ def test_wrong_settings_are_told_in_one_line(
     assert says("semi_supervised", *arguments, capsys=capsys) == (1, f"error: {message}\n")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "ending"),
+    [("--unsupervised_weight", "3", "-3"), ("--generator_learning_rate", "0.01", "-generator0.01")],
+)
 def test_settings_of_sgan_make_files_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    option: str,
+    value: str,
+    ending: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A weight that is not the default is in the name of SGAN's file, not in that of the labels alone."""
-    runs = {"labels-3000-0.003-1": 30.0, "sgan-3000-0.003-0.5-3": 15.0, "sgan-3000-0.003-0.5": 1.0}
+    """What is not the default is in the name of SGAN's file, not in that of the labels alone."""
+    runs = {"labels-3000-0.003-1": 30.0, f"sgan-3000-0.003-0.5{ending}": 15.0, "sgan-3000-0.003-0.5": 1.0}
     for name, error in runs.items():
         (tmp_path / f"digits-10-{name}-1.json").write_text(json.dumps({"seed": 1, "errors": {"3000": error}}))
-    arguments = ["--seeds", "1", "--unsupervised_weight", "3", "--out", str(tmp_path)]
+    arguments = ["--seeds", "1", option, value, "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["semi_supervised.py", *arguments])
     importlib.import_module("semi_supervised").main()
     assert "| 1 | 30.00 | 30.00 | 15.00 | 50.0 (of its best: 50.0) |" in capsys.readouterr().out
