@@ -97,7 +97,7 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
             data.image_shape,
             data.num_classes,
             network="mlp",
-            lr=_generator_rate(options),
+            lr=options.generator_learning_rate,
             discriminator_lr=options.learning_rate,
             lr_schedule="constant_linear",
             decay_start=options.iterations * 2 // 3,  # the last third, as the code's for CIFAR-10
@@ -128,7 +128,7 @@ def train(arm: str, seed: int, options: argparse.Namespace, folder: Path) -> dic
         "seed": seed,
         "iterations": options.iterations,
         "learning_rate": options.learning_rate,
-        "generator_learning_rate": None if arm == "labels" else _generator_rate(options),
+        "generator_learning_rate": None if arm == "labels" else options.generator_learning_rate,
         "labelled_fraction": fraction,
         "unsupervised_weight": model.unsupervised_weight,
         "feature_distance": model.feature_distance,
@@ -145,7 +145,7 @@ def result(arm: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         settings += f"-{options.feature_distance}"
     if arm == "sgan" and options.unsupervised_weight != 1.0:
         settings += f"-{options.unsupervised_weight:g}"
-    if arm == "sgan" and _generator_rate(options) != options.learning_rate:
+    if arm == "sgan" and options.generator_learning_rate != options.learning_rate:
         settings += f"-generator{options.generator_learning_rate:g}"
     name = f"{options.data}-{labels}-{arm}-{settings}-{seed}.json"
     path = options.out / name
@@ -194,12 +194,6 @@ def _fraction(arm: str, options: argparse.Namespace) -> float:
     return 1.0 if arm == "labels" else float(options.labelled_fraction)
 
 
-def _generator_rate(options: argparse.Namespace) -> float:
-    """The learning rate of SGAN's generator."""
-    rate = options.generator_learning_rate
-    return float(options.learning_rate if rate is None else rate)
-
-
 def _row(name: str, values: tuple[float, float, float]) -> str:
     last, best, joint = values
     fewer = [f"{100 * (1 - joint / other):.1f}" if other else "-" for other in (last, best)]
@@ -228,10 +222,15 @@ def main() -> None:
     parser.add_argument("--accelerator", default="cpu")
     options = parser.parse_args()
     options.iterations = options.iterations or ITERATIONS[options.data]
+    if options.generator_learning_rate is None:
+        options.generator_learning_rate = options.learning_rate
     with one_line_errors():
         arms, seeds = _arms(options.arms), _seeds(options.seeds)
-        rates = {"learning_rate": options.learning_rate, "generator_learning_rate": _generator_rate(options)}
-        check_positive(iterations=options.iterations, **rates)
+        check_positive(
+            iterations=options.iterations,
+            learning_rate=options.learning_rate,
+            generator_learning_rate=options.generator_learning_rate,
+        )
     options.out.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", category=UserWarning, module="pytorch_lightning")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
